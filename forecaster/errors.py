@@ -1,0 +1,62 @@
+"""The failures people see: one line that says what, why, and what to do next."""
+
+from typing import ClassVar
+
+
+class ForecasterError(Exception):
+    """A foreseeable failure.
+
+    Args:
+        message: what happened and why, on one line.
+        remedy: what to do next; shown after a semicolon.
+        code: a stable word for the reason, stored in the ledger; the class has a default.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_code: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, *, remedy: str = "", code: str = "") -> None:
+        super().__init__(message, remedy, code)
+        self.message = " ".join(message.split())
+        self.remedy = " ".join(remedy.split())
+        self.code = code or self.default_code
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+class ConfigError(ForecasterError):
+    """The command line or the configuration is wrong."""
+
+    exit_code = 2
+    default_code = "config"
+
+
+class SourceError(ForecasterError):
+    """A source could not answer."""
+
+    default_code = "source"
+
+
+class DataError(ForecasterError):
+    """Prices that cannot be used: too few, broken, or of the wrong kind."""
+
+    default_code = "data"
+
+
+class TrainingError(ForecasterError):
+    """A network could not be fitted."""
+
+    default_code = "training"
+
+
+class PluginError(ForecasterError):
+    """A plugin is missing, broken, or claims a name that another one has."""
+
+    default_code = "plugin"
+
+
+class LedgerError(ForecasterError):
+    """The database is missing, of another schema, or cannot be read or written."""
+
+    default_code = "ledger"
