@@ -1,0 +1,129 @@
+"""`db check`: prove that the ledger is whole and that what is derived agrees with the rest."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from forecaster.ledger import tallies
+from forecaster.ledger.door import Ledger
+from forecaster.ledger.records import Check
+from forecaster.ledger.schema import (
+    FINISHED,
+    LEVELS,
+    awaiting,
+    forecast,
+    model_version,
+    run_series,
+    score,
+    tracker,
+)
+
+Refeed = Callable[[float, list[bool]], float]
+"""(level, hits in order) -> the tracker quantile they lead to."""
+
+
+def check_ledger(ledger: Ledger, refeed: Refeed) -> list[Check]:
+    """Return the findings, one for each property checked.
+
+    Args:
+        ledger: what to check.
+        refeed: recomputes a tracker's quantile from the hits it was fed with.
+    """
+    checks = [
+        ("integrity", _integrity),
+        ("foreign keys", _foreign_keys),
+        ("running sums", tallies.disagreements),
+        ("model parameters", _damaged_models),
+        ("waiting forecasts", _waiting),
+        ("nights", _empty_nights),
+    ]
+    with ledger.reading() as connection:
+        found = [_finding(name, look(connection)) for name, look in checks]
+    return [*found, _finding("trackers", _trackers(ledger, refeed))]
+
+
+def _finding(name: str, wrong: list[str]) -> Check:
+    detail = "ok" if not wrong else f"{len(wrong)} wrong, first: {wrong[0]}"
+    return Check(name, not wrong, detail)
+
+
+def _integrity(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [str(row) for row in rows if row != "ok"]
+
+
+def _foreign_keys(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    return [f"{row[0]} row {row[1]} has no {row[2]}" for row in rows]
+
+
+def _damaged_models(connection: Connection) -> list[str]:
+    m = model_version.c
+    rows = connection.execute(select(m.id, m.parameters, m.sha256))
+    return [
+        f"model {row.id}"
+        for row in rows
+        if hashlib.sha256(row.parameters).hexdigest() != row.sha256
+    ]
+
+
+def _waiting(connection: Connection) -> list[str]:
+    scored = select(awaiting.c.forecast_id).join(
+        score, score.c.forecast_id == awaiting.c.forecast_id
+    )
+    lost = text(
+        "SELECT f.id FROM forecast f LEFT JOIN score o ON o.forecast_id = f.id "
+        "LEFT JOIN awaiting a ON a.forecast_id = f.id "
+        "WHERE o.forecast_id IS NULL AND a.forecast_id IS NULL"
+    )
+    return [
+        *(f"forecast {one} is scored and still waits" for one in connection.scalars(scored)),
+        *(f"forecast {one} neither waits nor is scored" for one in connection.scalars(lost)),
+    ]
+
+
+def _empty_nights(connection: Connection) -> list[str]:
+    made = (
+        select(func.count())
+        .where(
+            forecast.c.run_id == run_series.c.run_id,
+            forecast.c.series_id == run_series.c.series_id,
+        )
+        .correlate(run_series)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(run_series.c.run_id, run_series.c.series_id).where(
+            run_series.c.status.in_(FINISHED), made == 0
+        )
+    )
+    return [f"run {row[0]} says done for series {row[1]} without a forecast" for row in rows]
+
+
+def _trackers(ledger: Ledger, refeed: Refeed) -> list[str]:
+    f, o, t = forecast.c, score.c, tracker.c
+    fed: dict[tuple[Any, ...], list[tuple[bool, bool]]] = defaultdict(list)
+    with ledger.reading() as connection:
+        states = connection.execute(select(tracker).order_by(t.id)).fetchall()
+        hits = connection.execute(
+            select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95)
+            .join(score, o.forecast_id == f.id)
+            .where(o.fed == 1)
+            .order_by(f.cutoff)
+        )
+        for series_id, backtest_id, horizon, inside80, inside95 in hits:
+            fed[series_id, backtest_id, horizon].append((inside80, inside95))
+    wrong = []
+    for state in states:
+        pairs = fed[state.series_id, state.backtest_id, state.horizon]
+        mine = [pair[LEVELS.index(state.level)] for pair in pairs]
+        if (len(mine), refeed(state.level, mine)) != (state.outcomes, state.quantile):
+            wrong.append(f"series {state.series_id}, horizon {state.horizon}, {state.level:g}")
+    return wrong

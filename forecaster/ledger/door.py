@@ -1,0 +1,126 @@
+"""Open a ledger, refusing what this program cannot read."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+
+from forecaster.errors import LedgerError
+from forecaster.ledger import engine as engines
+from forecaster.ledger import upgrade
+
+
+class Ledger:
+    """An open database of the right schema; transactions are its only offer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def url(self) -> URL:
+        """Where the ledger is."""
+        return self.engine.url
+
+    @property
+    def place(self) -> str:
+        """Where the ledger is, as a person may see it."""
+        return engines.shown(self.url)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Return a transaction that sees one state and blocks nobody."""
+        return engines.reading(self.engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Return a transaction that is stored whole or not at all."""
+        return engines.writing(self.engine)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_ledger(url: str, *, create: bool = False) -> Ledger:
+    """Return the ledger at `url`, an SQLAlchemy URL.
+
+    Args:
+        url: sqlite:////path or postgresql://...
+        create: make a missing database; an older or newer one is refused all the same.
+
+    Raises:
+        LedgerError: it is missing, of another schema, damaged, or cannot be reached.
+        ConfigError: the URL is none, or its driver is not installed.
+    """
+    parsed = engines.parse_url(url)
+    if engines.is_missing(parsed):
+        if not create:
+            raise LedgerError(
+                f"there is no database {engines.shown(parsed)}",
+                remedy="run `forecaster run` or `forecaster db upgrade` to create it",
+                code="no_database",
+            )
+        engines.create_file(parsed)
+    engine = engines.make_engine(parsed)
+    try:
+        if create and upgrade.current(engine) is None:
+            upgrade.upgrade(parsed)
+        upgrade.require_head(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine)
+
+
+def fields(record: Any, *left_out: str) -> dict[str, Any]:
+    """Return a record's fields as a row."""
+    return {name: value for name, value in vars(record).items() if name not in left_out}
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; one that is there already is left as it is."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    *,
+    keys: Sequence[Any],
+    newer: str = "",
+) -> None:
+    """Insert rows or overwrite those with the same keys.
+
+    Args:
+        connection: of a writing transaction.
+        table: where to.
+        rows: all with the same columns.
+        keys: columns or expressions of a unique index.
+        newer: overwrite only where this column's new value is greater.
+    """
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    named = {getattr(key, "name", key) for key in keys}
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in named}
+    guard = statement.excluded[newer] > table.c[newer] if newer else None
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=guard), list(rows)
+    )
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return insert(table)

@@ -1,0 +1,151 @@
+"""Engines and transactions: what it takes for SQLite never to lock and never to lose a commit."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from forecaster.errors import ConfigError, LedgerError
+
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # a few commits a day: durability over speed
+    "busy_timeout=30000",
+    "trusted_schema=OFF",
+    "journal_size_limit=67108864",
+)
+
+WRITER_LOCK = 0x666F7265  # any constant: PostgreSQL's advisory lock of the one writer at a time
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL with the driver this program uses, raising ConfigError when it is none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            f"database url {url!r} is not a URL",
+            remedy="use a path such as forecaster.db, or postgresql://user@host/name",
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
+    """Return an engine; migrations turn foreign keys off, or a rebuilt parent empties its child."""
+    try:
+        if url.get_backend_name() == "sqlite":
+            return _sqlite_engine(url, foreign_keys=foreign_keys)
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigError(
+            f"no driver for database {url.render_as_string()}",
+            remedy="pip install 'forecaster[postgres]'",
+        ) from error
+
+
+def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        # The driver's own transaction handling leaves SELECT and DDL outside transactions.
+        connection.isolation_level = None
+        for pragma in (*PRAGMAS, f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later fails at once under WAL when someone
+        # wrote in between, whatever the timeout: writers take the lock first.
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one consistent state, never blocked by a writer."""
+    with _plain_errors(engine), engine.connect().execution_options(reading=True) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: one at a time, all or nothing."""
+    with _plain_errors(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
+        yield connection
+
+
+@contextmanager
+def _plain_errors(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise LedgerError(
+            f"database {shown(engine.url)}: {_cause(error)}", remedy=_remedy(error), code="database"
+        ) from error
+
+
+def shown(url: URL) -> str:
+    """Return the database as a person may see it: a path, or a URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ":memory:"
+    return url.render_as_string(hide_password=True)
+
+
+def _cause(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n")[0] if error.orig else type(error).__name__
+
+
+def _remedy(error: DBAPIError) -> str:
+    cause = _cause(error)
+    known = {
+        "not a database": "it is not a forecaster database, or damaged: restore a backup",
+        "malformed": "the file is damaged: restore a backup",
+        "disk is full": "free some space and run again: nothing was half-written",
+        "readonly": "make the file and its folder writable",
+        "read-only": "make the file and its folder writable",
+        "unable to open": "check that the folder exists and can be written",
+        "locked": "another program holds the database: end it and run again",
+        "connection": "check that the server runs and the URL is right",
+    }
+    return next(
+        (remedy for mark, remedy in known.items() if mark in cause), "see `forecaster db check`"
+    )
+
+
+def create_file(url: URL) -> None:
+    """Create the SQLite file readable by its owner only; WAL files take its mode.
+
+    Raises:
+        LedgerError: the folder is missing or cannot be written.
+    """
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    path = Path(url.database)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise LedgerError(
+            f"cannot write database {path}: {error.strerror}",
+            remedy="choose a folder that exists and can be written ([database] url)",
+            code="unwritable",
+        ) from error
+
+
+def is_missing(url: URL) -> bool:
+    """Tell whether there is no SQLite file, or only an empty one."""
+    if url.get_backend_name() != "sqlite":
+        return False
+    path = Path(url.database or "")
+    return not path.exists() or path.stat().st_size == 0

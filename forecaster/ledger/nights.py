@@ -1,0 +1,206 @@
+"""The one transaction that stores what a night adds: a chunk of series, whole or not at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from forecaster.ledger.door import Ledger, fields, insert_new, upsert
+from forecaster.ledger.knowledge import of_backtest
+from forecaster.ledger.records import Night, SeriesNight, Stamp
+from forecaster.ledger.schema import (
+    FINISHED,
+    awaiting,
+    decision,
+    forecast,
+    model_version,
+    run,
+    run_series,
+    series,
+)
+from forecaster.ledger.scores import store_scores
+
+
+@dataclass(frozen=True)
+class Storing:
+    """What every statement of the transaction shares."""
+
+    connection: Connection
+    night: Night
+    run_id: int
+    stamp: Stamp
+
+
+def commit(
+    ledger: Ledger,
+    night: Night,
+    results: Sequence[SeriesNight],
+    stamp: Stamp,
+    *,
+    seconds: float,
+    last: bool,
+) -> int:
+    """Store what a night adds for some series, and return the run's id.
+
+    A series whose night another process has finished meanwhile is left as it is.
+
+    Args:
+        ledger: where to.
+        night: which run.
+        results: of a chunk of its series.
+        stamp: time, program and machine.
+        seconds: spent on these.
+        last: these are the last of the night: the run's end state goes with them.
+    """
+    with ledger.writing() as connection:
+        storing = Storing(connection, night, _claim(connection, night, stamp), stamp)
+        finished = _finished(storing)
+        fresh = [one for one in results if one.series_id not in finished]
+        model_ids = _store_models(storing, fresh)
+        _store_decisions(storing, fresh, model_ids)
+        _store_forecasts(storing, fresh, model_ids)
+        store_scores(connection, night, fresh, stamp)
+        _store_outcomes(storing, fresh)
+        _end(storing, seconds=seconds, last=last)
+    return storing.run_id
+
+
+def _claim(connection: Connection, night: Night, stamp: Stamp) -> int:
+    row = {
+        **fields(night),
+        "state": "running",
+        "started_at": stamp.now,
+        "seconds": 0.0,
+        "version": stamp.version,
+        "environment": stamp.environment,
+    }
+    insert_new(connection, run, [row])
+    found = connection.execute(
+        select(run.c.id).where(
+            run.c.kind == night.kind,
+            run.c.calendar == night.calendar,
+            run.c.session == night.session,
+            of_backtest(run.c.backtest_id, night.backtest_id),
+        )
+    )
+    return int(found.scalar_one())
+
+
+def _finished(storing: Storing) -> set[int]:
+    found = storing.connection.execute(
+        select(run_series.c.series_id).where(
+            run_series.c.run_id == storing.run_id, run_series.c.status.in_(FINISHED)
+        )
+    )
+    return set(found.scalars())
+
+
+def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, int]:
+    """Store the new models and return the model id of each series, new or reused."""
+    ids = {one.series_id: one.model.id for one in fresh if one.model and one.model.id is not None}
+    new = [(one.series_id, one.model) for one in fresh if one.model and one.model.id is None]
+    if new:
+        rows = [
+            {
+                **fields(model, "id"),
+                "series_id": series_id,
+                "run_id": storing.run_id,
+                "backtest_id": storing.night.backtest_id,
+                "created_at": storing.stamp.now,
+            }
+            for series_id, model in new
+        ]
+        stored = storing.connection.execute(
+            insert(model_version).returning(model_version.c.id, sort_by_parameter_order=True), rows
+        ).scalars()
+        ids |= {series_id: id_ for (series_id, _), id_ in zip(new, stored, strict=True)}
+    return ids
+
+
+def _store_decisions(
+    storing: Storing, fresh: Sequence[SeriesNight], model_ids: dict[int, int]
+) -> None:
+    rows = [
+        {
+            **fields(one.decision),
+            "run_id": storing.run_id,
+            "series_id": one.series_id,
+            "model_id": model_ids.get(one.series_id),
+            "decided_at": storing.stamp.now,
+        }
+        for one in fresh
+        if one.decision and one.outcome.status in FINISHED
+    ]
+    insert_new(storing.connection, decision, rows)
+
+
+def _store_forecasts(
+    storing: Storing, fresh: Sequence[SeriesNight], model_ids: dict[int, int]
+) -> None:
+    rows = [
+        {
+            **fields(said),
+            "run_id": storing.run_id,
+            "series_id": one.series_id,
+            "model_id": model_ids.get(one.series_id),
+            "kind": storing.night.kind,
+            "backtest_id": storing.night.backtest_id,
+            "cutoff": storing.night.session,
+            "issued_at": storing.stamp.now,
+        }
+        for one in fresh
+        for said in one.forecasts
+    ]
+    if not rows:
+        return
+    ids = storing.connection.execute(
+        insert(forecast).returning(forecast.c.id, sort_by_parameter_order=True), rows
+    ).scalars()
+    waiting = [
+        {"forecast_id": id_, "series_id": row["series_id"], "target_session": row["target_session"]}
+        for id_, row in zip(ids, rows, strict=True)
+    ]
+    storing.connection.execute(insert(awaiting), waiting)
+
+
+def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
+    rows = [
+        {
+            **fields(one.outcome),
+            "run_id": storing.run_id,
+            "series_id": one.series_id,
+            "stored_at": storing.stamp.now,
+        }
+        for one in fresh
+    ]
+    keys = [run_series.c.run_id, run_series.c.series_id]
+    upsert(storing.connection, run_series, rows, keys=keys)
+    complete = [one.series_id for one in fresh if one.completes_backfill]
+    if complete:
+        storing.connection.execute(
+            update(series)
+            .where(series.c.id.in_(complete), series.c.backfilled_at.is_(None))
+            .values(backfilled_at=storing.stamp.now)
+        )
+
+
+def _end(storing: Storing, *, seconds: float, last: bool) -> None:
+    changes: dict[Any, Any] = {"seconds": run.c.seconds + seconds}
+    if last:
+        counted = storing.connection.execute(
+            select(run_series.c.status, func.count())
+            .where(run_series.c.run_id == storing.run_id)
+            .group_by(run_series.c.status)
+        )
+        changes["state"] = end_state({row[0]: row[1] for row in counted})
+        changes["finished_at"] = storing.stamp.now
+    storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(changes))
+
+
+def end_state(counts: dict[str, int]) -> str:
+    """Return done, degraded (some series are) or failed (none is), from counts by status."""
+    good = sum(counts.get(status, 0) for status in FINISHED)
+    if good == sum(counts.values()):
+        return "done"
+    return "degraded" if good else "failed"

@@ -1,0 +1,97 @@
+"""SQL of the user's own: it can read everything and change nothing."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from forecaster.errors import ConfigError, LedgerError
+from forecaster.ledger.door import Ledger
+from forecaster.ledger.history import plain
+from forecaster.ledger.records import Rows
+
+RECURSIVE = 33  # sqlite3 names this action code only from Python 3.12 on
+ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, RECURSIVE}
+FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer", "writefile", "edit"}
+STEPS = 10_000  # virtual machine instructions between two looks at the clock
+
+
+def read_only_query(ledger: Ledger, statement: str, *, limit: int, seconds: float = 5.0) -> Rows:
+    """Run one SELECT and return at most `limit` rows.
+
+    Args:
+        ledger: what to query.
+        statement: one statement.
+        limit: rows returned; `cut` says whether there were more.
+        seconds: time after which the query is stopped.
+
+    Raises:
+        ConfigError: the statement is wrong, or does more than read.
+        LedgerError: it took too long.
+    """
+    run: Callable[..., Rows] = _sqlite if ledger.url.get_backend_name() == "sqlite" else _postgresql
+    return run(ledger, statement, limit, seconds)
+
+
+def _sqlite(ledger: Ledger, statement: str, limit: int, seconds: float) -> Rows:
+    path = quote(str(Path(ledger.url.database or "").resolve()))
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=seconds)
+    deadline = time.monotonic() + seconds
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        # A read-only connection alone can still attach and write other files.
+        connection.set_authorizer(_authorize)
+        connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
+        cursor = connection.execute(statement)
+        columns = tuple(entry[0] for entry in cursor.description or ())
+        return _rows(columns, cursor.fetchmany(limit + 1), limit)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise _explained(str(error), seconds) from error
+    finally:
+        connection.close()
+
+
+def _authorize(action: int, _first: str | None, second: str | None, *_: object) -> int:
+    if action == sqlite3.SQLITE_FUNCTION and second in FORBIDDEN_FUNCTIONS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
+
+
+def _postgresql(ledger: Ledger, statement: str, limit: int, seconds: float) -> Rows:
+    try:
+        with ledger.engine.connect() as connection:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+            connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+            # A cursor takes one SELECT and nothing else, so the transaction cannot be ended
+            # and another, writing one begun inside the text.
+            declared = f"DECLARE answer NO SCROLL CURSOR FOR {statement}"
+            connection.exec_driver_sql(declared.replace("%", "%%"))
+            result = connection.exec_driver_sql(f"FETCH {limit + 1} FROM answer")
+            return _rows(tuple(result.keys()), result.fetchall(), limit)
+    except DBAPIError as error:
+        cause = str(error.orig).split("\n")[0]
+        raise _explained(cause, seconds) from error
+
+
+def _rows(columns: tuple[str, ...], found: Sequence[Any], limit: int) -> Rows:
+    rows = tuple(tuple(plain(value) for value in row) for row in found[:limit])
+    return Rows(columns, rows, cut=len(found) > limit)
+
+
+def _explained(cause: str, seconds: float) -> LedgerError | ConfigError:
+    if "interrupted" in cause or "statement timeout" in cause:
+        return LedgerError(
+            f"the query was stopped after {seconds:g} s",
+            remedy="narrow it by series or cutoff",
+            code="query_timeout",
+        )
+    if "not authorized" in cause or "prohibited" in cause or "readonly" in cause:
+        return ConfigError(
+            f"`sql` only reads: {cause}", remedy="write one SELECT over the views of docs/sql.md"
+        )
+    return ConfigError(f"SQL: {cause}", remedy="the views and their columns are in docs/sql.md")

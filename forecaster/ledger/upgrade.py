@@ -1,0 +1,98 @@
+"""The schema's version: create, upgrade, and refuse what this program does not know."""
+
+import importlib.resources
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine import URL
+
+from forecaster.errors import LedgerError
+from forecaster.ledger.engine import make_engine, reading, shown, writing
+from forecaster.ledger.schema import HEAD
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+def current(engine: Engine) -> str | None:
+    """Return the revision the database is at, None when it has no tables of ours."""
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def upgrade(url: URL) -> tuple[str | None, str]:
+    """Bring the database to the newest schema in one transaction; return the two revisions.
+
+    Raises:
+        LedgerError: the database is newer than this program.
+    """
+    from alembic import command  # noqa: PLC0415  0.1 s that only this needs
+
+    engine = make_engine(url, foreign_keys=False)
+    try:
+        before = current(engine)
+        _refuse_unknown(before, url)
+        with writing(engine) as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if engine.dialect.name == "sqlite":
+                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+                if broken:
+                    raise LedgerError(
+                        f"migration left {len(broken)} rows without their parent in {shown(url)}",
+                        remedy="nothing was changed: report this with `forecaster db check --json`",
+                    )
+    finally:
+        engine.dispose()
+    return before, HEAD
+
+
+def require_head(engine: Engine) -> None:
+    """Refuse a database of another schema, naming the command to run."""
+    found = current(engine)
+    if found == HEAD:
+        return
+    if found is None:
+        raise LedgerError(
+            f"{shown(engine.url)} holds no forecaster tables",
+            remedy="run `forecaster db upgrade` to create them",
+            code="no_schema",
+        )
+    _refuse_unknown(found, engine.url)
+    raise LedgerError(
+        f"database {shown(engine.url)} has schema {found}, this program needs {HEAD}",
+        remedy="run `forecaster db upgrade`",
+        code="old_schema",
+    )
+
+
+def _refuse_unknown(found: str | None, url: URL) -> None:
+    if found is not None and found not in known_revisions():
+        raise LedgerError(
+            f"database {shown(url)} has schema {found}, which this program (schema {HEAD}) does "
+            "not know: a newer program made it",
+            remedy="upgrade the program: pip install --upgrade forecaster",
+            code="newer_schema",
+        )
+
+
+def known_revisions() -> list[str]:
+    """Return every revision that ships with this program, newest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  only on the way to an error
+
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return [script.revision for script in scripts.walk_revisions()]
+
+
+def alembic_config() -> "Config":
+    """Return Alembic's configuration, made in code: there is no ini file to ship or lose."""
+    from alembic.config import Config  # noqa: PLC0415  0.1 s that only upgrades need
+
+    config = Config()
+    # The package:folder form fails in an editable install whose folder has another name.
+    folder = str(importlib.resources.files("forecaster.migrations"))
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    return config
