@@ -106,3 +106,21 @@ FROM (SELECT s.name AS series, f.kind, f.target_session, f.cutoff, f.horizon,
       JOIN series s ON s.id = f.series_id
       WHERE f.kind <> 'backtest') moved
 ;
+CREATE VIEW backtest_accuracy AS
+SELECT t.backtest_id, s.name AS series, t.horizon, t.n,
+       t.sum_abs_error / NULLIF(t.n, 0) AS mae,
+       t.rmse,
+       t.sum_baseline_abs_error / NULLIF(t.n, 0) AS baseline_mae,
+       t.baseline_rmse,
+       t.sum_abs_error / NULLIF(t.sum_baseline_abs_error, 0) AS relative_mae,
+       t.rmse / NULLIF(t.baseline_rmse, 0) AS relative_rmse,
+       CAST(t.covered80 AS DOUBLE PRECISION) / NULLIF(t.n, 0) AS coverage80,
+       CAST(t.covered95 AS DOUBLE PRECISION) / NULLIF(t.n, 0) AS coverage95,
+       (SELECT count(*) FROM model_version m
+        WHERE m.series_id = t.series_id AND m.backtest_id = t.backtest_id) AS trainings,
+       (SELECT sum(m.seconds) FROM model_version m
+        WHERE m.series_id = t.series_id AND m.backtest_id = t.backtest_id) AS training_seconds
+FROM tally t
+JOIN series s ON s.id = t.series_id
+WHERE t.kind = 'backtest'
+;

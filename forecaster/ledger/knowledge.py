@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from forecaster.ledger.door import Ledger
-from forecaster.ledger.records import Knowledge, ModelVersion, Night, Pending, Tracker
+from forecaster.ledger.records import Hit, Knowledge, ModelVersion, Night, Pending, Tracker
 from forecaster.ledger.schema import (
     FINISHED,
     awaiting,
@@ -45,11 +45,13 @@ def read_knowledge(ledger: Ledger, series_ids: Sequence[int], night: Night) -> d
         pending = _pending(connection, series_ids, night)
         models = _models(connection, series_ids, night)
         trackers = _trackers(connection, series_ids, night)
+        hits = _hits(connection, trackers, night)
     return {
         one: Knowledge(
             pending=tuple(pending.get(one, ())),
             trackers=tuple(trackers.get(one, ())),
             model=models.get(one),
+            hits_by_then=hits.get(one),
         )
         for one in series_ids
     }
@@ -126,17 +128,29 @@ def _trackers(
     return found
 
 
-def read_hits(ledger: Ledger, series_id: int, *, upto: date) -> list[tuple[int, date, bool, bool]]:
-    """Return (horizon, cutoff, inside80, inside95) of what was scored by `upto`, backtests apart.
-
-    Ordered by horizon and cutoff: what a tracker would have been fed with.
-    """
-    f = forecast.c
-    query = (
-        select(f.horizon, f.cutoff, score.c.inside80, score.c.inside95)
-        .join(score, score.c.forecast_id == f.id)
-        .where(f.series_id == series_id, f.backtest_id.is_(None), f.target_session <= upto)
-        .order_by(f.horizon, f.cutoff)
+def _hits(
+    connection: Connection, trackers: dict[int, list[Tracker]], night: Night
+) -> dict[int, tuple[Hit, ...]]:
+    """Return the outcomes by this night, for series whose trackers know of later ones."""
+    late = [
+        one
+        for one, states in trackers.items()
+        if any(state.last_cutoff and state.last_cutoff >= night.session for state in states)
+    ]
+    if not late:
+        return {}
+    f, o = forecast.c, score.c
+    rows = connection.execute(
+        select(f.series_id, f.horizon, f.cutoff, o.inside80, o.inside95)
+        .join(score, o.forecast_id == f.id)
+        .where(
+            f.series_id.in_(late),
+            f.target_session <= night.session,
+            of_backtest(f.backtest_id, night.backtest_id),
+        )
+        .order_by(f.cutoff, f.horizon)
     )
-    with ledger.reading() as connection:
-        return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+    found: dict[int, list[Hit]] = {one: [] for one in late}
+    for row in rows:
+        found[row[0]].append((row[1], row[2], row[3], row[4]))
+    return {one: tuple(hits) for one, hits in found.items()}

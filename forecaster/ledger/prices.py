@@ -114,8 +114,8 @@ def _stored(connection: Connection, instrument_id: int, first: date) -> Iterable
 
 def read_bars(
     ledger: Ledger, instrument_id: int, *, upto: date, count: int, as_of: datetime | None = None
-) -> tuple[Bars, Actions]:
-    """Return the newest `count` bars up to a session, and all actions up to it.
+) -> tuple[Bars, Actions, bool]:
+    """Return the newest `count` bars up to a session, all actions, and whether any bar is revised.
 
     Args:
         ledger: where from.
@@ -149,7 +149,8 @@ def read_bars(
             .where(action.c.instrument_id == instrument_id, action.c.session <= upto)
             .order_by(action.c.session)
         ).fetchall()
-    return _bars(rows), _actions(acted)
+    bars = _bars(rows)
+    return bars, _actions(acted), len(bars) < len(rows)
 
 
 def _bars(rows: Sequence[Sequence[Any]]) -> Bars:
@@ -168,6 +169,25 @@ def _actions(rows: Sequence[Sequence[Any]]) -> Actions:
         splits=np.array([row[1] for row in rows], dtype=np.float64),
         dividends=np.array([row[2] for row in rows], dtype=np.float64),
     )
+
+
+def read_instruments(ledger: Ledger) -> dict[tuple[str, str], Instrument]:
+    """Return the instruments by (source, symbol)."""
+    columns = [column for column in instrument.c if column.name != "created_at"]
+    with ledger.reading() as connection:
+        rows = connection.execute(select(*columns))
+        return {(row.source, row.symbol): Instrument(*row) for row in rows}
+
+
+def read_sessions(ledger: Ledger, instrument_id: int) -> list[date]:
+    """Return all stored sessions of an instrument, ascending."""
+    query = (
+        select(bar.c.session)
+        .where(bar.c.instrument_id == instrument_id, bar.c.revision == 1)
+        .order_by(bar.c.session)
+    )
+    with ledger.reading() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def last_sessions(ledger: Ledger) -> dict[tuple[str, str], date]:

@@ -161,13 +161,22 @@ class SeriesNight:
     completes_backfill: bool = False
 
 
+Hit = tuple[int, date, bool, bool]
+"""(horizon, cutoff, inside80, inside95): what a tracker learns from."""
+
+
 @dataclass(frozen=True)
 class Knowledge:
-    """What the ledger knows of one series when its night begins."""
+    """What the ledger knows of one series when its night begins.
+
+    `hits_by_then` is given on a night that is older than what the trackers have learned from: the
+    outcomes that were known by then.
+    """
 
     pending: tuple[Pending, ...] = ()
     trackers: tuple[Tracker, ...] = ()
     model: ModelVersion | None = None
+    hits_by_then: tuple[Hit, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""The network: cell, activations, optimisers, inputs, fitting, volatility scale, tracker.
+
+Pure NumPy: no clock, no file, no database, no logging; randomness is an argument.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from forecaster.model.activations import ACTIVATIONS, Activation, get_activation
+from forecaster.model.artefact import digest, network_from_bytes, network_to_bytes
+from forecaster.model.cell import backward, forward, init_params, loss_and_gradients
+from forecaster.model.network import Network, TrainingSummary, bars_needed, train_network
+from forecaster.model.scale import apply_move, ewma_scale, floored_scale, moves
+from forecaster.model.tracker import next_quantile, start_quantile
+
+if TYPE_CHECKING:
+    from forecaster.model.regressor import RNNRegressor
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Network",
+    "RNNRegressor",
+    "TrainingSummary",
+    "apply_move",
+    "backward",
+    "bars_needed",
+    "digest",
+    "ewma_scale",
+    "floored_scale",
+    "forward",
+    "get_activation",
+    "init_params",
+    "loss_and_gradients",
+    "moves",
+    "network_from_bytes",
+    "network_to_bytes",
+    "next_quantile",
+    "start_quantile",
+    "train_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import RNNRegressor when it is asked for: scikit-learn takes a second to import."""
+    if name == "RNNRegressor":
+        from forecaster.model.regressor import RNNRegressor  # noqa: PLC0415 - late on purpose
+
+        return RNNRegressor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,201 @@
+"""Commands that do the work: init, run, backfill, backtest, report."""
+
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forecaster.cli.invocation import Invocation, warn
+from forecaster.cli.output import emit, emit_csv, emit_json, formats
+
+if TYPE_CHECKING:
+    from forecaster.hooks import RunSummary
+    from forecaster.job.context import Job
+
+NEXT = """Next:
+  forecaster accuracy                 how each horizon has done against the last price
+  forecaster backtest                 the same over the last 250 sessions
+  forecaster sql "select * from latest_forecast" """
+
+
+def day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> date | None:
+    """Return an option's date."""
+    return value.date() if value else None
+
+
+DATE = click.DateTime(["%Y-%m-%d"])
+series_option = click.option(
+    "--series", "names", multiple=True, metavar="NAME", help="Only this series; may be repeated."
+)
+
+
+@click.command()
+@click.pass_obj
+def init(invocation: Invocation) -> None:
+    """Write a commented config.toml and create the database."""
+    from forecaster.config import create_config
+    from forecaster.ledger import open_ledger
+
+    create_config(invocation.config_path)
+    with open_ledger(invocation.settings().database_url(), create=True) as ledger:
+        invocation.say(f"Wrote {invocation.config_path} and created {ledger.place}.")
+    invocation.say("Next: forecaster run")
+
+
+@click.command()
+@series_option
+@click.option("--as-of", type=DATE, callback=day, metavar="DATE", help="Do a past session.")
+@click.option("--retrain", "forced", flag_value="retrain", help="Train whatever the age.")
+@click.option("--reuse", "forced", flag_value="reuse", help="Train only what has no model.")
+@formats
+@click.pass_obj
+def run(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    as_of: date | None,
+    forced: str | None,
+    form: str | None,
+) -> None:
+    """Do the daily job once, now: whatever is missing, and nothing else."""
+    with invocation.job() as job:
+        from forecaster.job.run import run as run_job
+
+        summary = run_job(job, names=names, as_of=as_of, forced=forced)
+        failures = _tell(invocation, job, summary, form)
+    _end(summary, failures)
+
+
+@click.command()
+@click.option("--from", "first", type=DATE, callback=day, required=True, metavar="DATE")
+@click.option("--to", "last", type=DATE, callback=day, required=True, metavar="DATE")
+@series_option
+@formats
+@click.pass_obj
+def backfill(
+    invocation: Invocation, first: date, last: date, names: tuple[str, ...], form: str | None
+) -> None:
+    """Do the job for each past session, with the bars known by then."""
+    with invocation.job() as job:
+        from forecaster.job.backfill import backfill as backfill_job
+
+        summary = backfill_job(job, first=first, last=last, names=names)
+        failures = _tell(invocation, job, summary, form)
+    _end(summary, failures)
+
+
+@click.command()
+@series_option
+@click.option("--cutoffs", type=click.IntRange(min=1), help="The newest cutoffs to evaluate.")
+@click.option("--horizon", type=click.IntRange(1, 60), help="Instead of the configured one.")
+@click.option(
+    "--split", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Train once on this share of the sessions, forecast over the rest.",
+)  # fmt: skip
+@formats
+@click.pass_obj
+def backtest(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    cutoffs: int | None,
+    horizon: int | None,
+    split: float | None,
+    form: str | None,
+) -> None:
+    """Evaluate over past cutoffs through the stages of the daily job."""
+    with invocation.job() as job:
+        from forecaster.job.backtest import backtest as backtest_job
+        from forecaster.job.report import report as tell
+
+        found = backtest_job(job, names=names, cutoffs=cutoffs, horizon=horizon, split=split)
+        if form == "json":
+            emit_json(
+                {"backtest_id": found.backtest_id, "summary": asdict(found.summary),
+                 "series": found.rows.as_dicts()}
+            )  # fmt: skip
+        else:
+            emit(found.rows, form)
+        told = tell(job, None, only=[name for name in job.settings.reporters if name != "console"])
+        if form is None:
+            invocation.say(_verdict(found.rows.as_dicts()))
+            for one in told:
+                if one.path:
+                    invocation.say(f"Report: {one.path}")
+    _end(found.summary, [f"reporter {one.reporter}: {one.problem}" for one in told if one.problem])
+
+
+def _verdict(rows: list[dict[str, Any]]) -> str:
+    better = sum(row["relative_rmse"] is not None and row["relative_rmse"] < 0.99 for row in rows)
+    return (
+        f"{better} of {len(rows)} rows are more than 1 % better than the last price (relative_rmse "
+        "under 0.99). Daily prices are close to a random walk: most never are."
+    )
+
+
+@click.command()
+@formats
+@click.pass_obj
+def report(invocation: Invocation, form: str | None) -> None:
+    """Write the report of what the ledger holds."""
+    with invocation.job(create=False) as job:
+        from forecaster.job.report import report as tell
+
+        told = tell(job, None, only=[name for name in job.settings.reporters if name != "console"])
+    places = [
+        {"reporter": one.reporter, "path": str(one.path)} for one in told if one.path is not None
+    ]
+    if form == "json":
+        emit_json(places)
+    elif form == "csv":
+        emit_csv(("reporter", "path"), [tuple(place.values()) for place in places])
+    else:
+        for place in places:
+            click.echo(f"Report: {place['path']}")
+    for one in told:
+        if one.problem:
+            raise one.problem
+
+
+def _tell(invocation: Invocation, job: "Job", summary: "RunSummary", form: str | None) -> list[str]:
+    """Let the reporters tell of the run, then say where things are; return what went wrong."""
+    from forecaster.job.report import report as tell
+    from forecaster.ledger.history import read_view
+
+    names = list(job.settings.reporters)
+    if form or invocation.quiet:
+        names = [name for name in names if name != "console"]
+    if summary.status == "nothing":
+        names = [name for name in names if name == "console"]
+    told = tell(job, summary, only=names)
+    paths = {one.reporter: str(one.path) for one in told if one.path}
+    if form:
+        latest = read_view(job.ledger, "latest_forecast", order=("series", "horizon"))
+        document = {
+            **asdict(summary),
+            "database": job.ledger.place,
+            "reports": paths,
+            "forecasts": latest.as_dicts(),
+        }
+        emit_json(document) if form == "json" else emit(latest, form)
+    else:
+        invocation.say("")
+        invocation.say(f"Database: {job.ledger.place}")
+        for path in paths.values():
+            invocation.say(f"Report:   {path}")
+        invocation.say(NEXT.rstrip())
+    for problem in job.registry.problems:
+        warn(f"plugin {problem}")
+    return [f"reporter {one.reporter}: {one.problem}" for one in told if one.problem]
+
+
+def _end(summary: "RunSummary", failures: list[str]) -> None:
+    """Say on standard error what went wrong, and leave with the exit code that says so."""
+    for problem in (*summary.problems, *failures):
+        warn(problem)
+    if summary.problems:
+        warn(f"the run ended {summary.status}")
+    if summary.problems or failures:
+        raise SystemExit(1)
+
+
+COMMANDS = (init, run, backfill, backtest, report)

@@ -1,0 +1,133 @@
+"""The settings, one model a table; the defaults that the program runs with are these."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from forecaster.config.explain import first_and_count
+from forecaster.config.location import absolute_url, is_database
+from forecaster.config.series import SeriesSettings, SeriesTable, expand_tables
+from forecaster.config.tables import IntervalSettings, ModelSettings, RetrainSettings, Table
+from forecaster.errors import ConfigError
+
+
+class ScheduleSettings(Table):
+    """When the job runs, and how far back a new series starts."""
+
+    initial_backfill: int = Field(
+        default=60, ge=0, description="Past sessions that a new series is first walked over."
+    )
+    settle_delay: int = Field(
+        default=120,
+        ge=0,
+        le=10_080,
+        description="Minutes after a session's close until its bar counts as final.",
+    )
+
+
+class DatabaseSettings(Table):
+    """Where the ledger is."""
+
+    url: str = Field(
+        default="forecaster.db",
+        min_length=1,
+        description="A file beside the configuration, or an SQLAlchemy URL. A password belongs in "
+        "the environment variable FORECASTER_DATABASE_URL.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if not is_database(url):
+            raise ValueError("must be a file without ?, or begin with sqlite:// or postgresql://")
+        return url
+
+
+class ExecutorSettings(Table):
+    """Who trains the series."""
+
+    name: str = Field(
+        default="serial", min_length=1, description="The executor plugin that trains the series."
+    )
+
+
+class BacktestSettings(Table):
+    """What a backtest covers."""
+
+    cutoffs: int = Field(default=250, ge=1, description="The newest cutoffs that are evaluated.")
+    split: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Train once on this share of the sessions and evaluate on the rest.",
+    )
+
+
+class PluginSettings(Table):
+    """Where plugins are, and one table of free options for each: [plugins.NAME]."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]]
+
+    dirs: list[str] = Field(
+        default_factory=list,
+        description="Folders with further plugins, as Python files or packages.",
+    )
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return the options of `[plugins.NAME]`, none if there is no such table."""
+        return dict(self.__pydantic_extra__.get(name, {}))
+
+
+def default_reporters() -> dict[str, dict[str, Any]]:
+    """Return the reporters of a file that names none."""
+    return {"console": {}, "html": {"folder": "report"}}
+
+
+class Settings(Table):
+    """Everything that config.toml says."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    model: ModelSettings = ModelSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    intervals: IntervalSettings = IntervalSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    plugins: PluginSettings = PluginSettings()
+    reporters: dict[str, dict[str, Any]] = Field(
+        default_factory=default_reporters,
+        description="The reporters that tell of each run, a table of options for each.",
+    )
+    series: list[SeriesTable] = Field(
+        default_factory=list, description="What is forecast: one table names one symbol or many."
+    )
+    # Not a key of the file: where the file is, which relative paths are relative to.
+    folder: SkipJsonSchema[Path] = Field(default_factory=Path.cwd, exclude=True)
+
+    def each_series(self) -> list[SeriesSettings]:
+        """Return every series, with the global tables and its own overrides merged.
+
+        Raises:
+            ConfigError: a name is claimed twice, or a list of symbols cannot be read.
+        """
+        series, faults = self.expanded()
+        if faults:
+            message, remedy = first_and_count([(each.message, each.remedy) for each in faults])
+            raise ConfigError(message, remedy=remedy)
+        return series
+
+    def expanded(self) -> tuple[list[SeriesSettings], list[ConfigError]]:
+        """Return every series, and all that is wrong with the tables that name them."""
+        whole = {"model": self.model, "retrain": self.retrain, "intervals": self.intervals}
+        return expand_tables(self.series, whole, self.folder)
+
+    def database_url(self) -> str:
+        """Return the URL of the database; a file becomes an absolute sqlite URL."""
+        return absolute_url(self.database.url, self.folder)
+
+    def plugin_dirs(self) -> list[Path]:
+        """Return the folders of `[plugins] dirs`, absolute."""
+        return [(self.folder / Path(each).expanduser()).absolute() for each in self.plugins.dirs]

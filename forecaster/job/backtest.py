@@ -1,0 +1,175 @@
+"""Rolling-origin evaluation through the very stages of the daily job."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from forecaster import __version__
+from forecaster.config import SeriesSettings
+from forecaster.errors import DataError
+from forecaster.hooks import RunSummary
+from forecaster.job.context import Job
+from forecaster.job.decide import shaping_settings
+from forecaster.job.plan import Due, Plan, Turn, without_finished
+from forecaster.job.run import Tally, chosen, prepare, summary, work_through
+from forecaster.job.settle import Standing
+from forecaster.ledger import Night, Rows
+from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
+from forecaster.ledger.history import read_view
+from forecaster.ledger.prices import read_sessions
+from forecaster.model import bars_needed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished backtest: its id, what was done, and its rows of `backtest_accuracy`."""
+
+    backtest_id: int
+    summary: RunSummary
+    rows: Rows
+
+
+def backtest(
+    job: Job,
+    *,
+    names: Sequence[str] = (),
+    cutoffs: int | None = None,
+    horizon: int | None = None,
+    split: float | None = None,
+) -> Evaluation:
+    """Forecast from each of the newest cutoffs whose outcomes are all known, and score.
+
+    An interrupted backtest of the same settings is resumed.
+
+    Args:
+        job: settings, ledger, plugins, clock.
+        names: only these series.
+        cutoffs: how many; the configuration's otherwise.
+        horizon: instead of the configured one.
+        split: train once on this share of each series' sessions, and forecast from the cutoffs
+            whose lookback lies in the rest; the configuration's otherwise.
+
+    Raises:
+        DataError: no series has enough bars.
+    """
+    wanted = [_with_horizon(one, horizon) for one in chosen(job, names)]
+    configured = job.settings.backtest
+    extent = Extent(
+        configured.cutoffs if cutoffs is None else cutoffs,
+        # A number of cutoffs that was asked for is not overruled by a configured split.
+        configured.split if split is None and cutoffs is None else split,
+    )
+    tally = Tally()
+    standings = prepare(job, wanted, tally)
+    scopes = [_scope(job, one, extent, tally) for one in standings]
+    if not any(scopes):
+        raise DataError(
+            "no series has enough bars for a backtest: " + "; ".join(tally.problems.values()),
+            remedy="pull more bars, or lower --cutoffs, lookback or horizon",
+            code="too_few_bars",
+        )
+    backtest_id = _open(job, wanted, extent)
+    nights = _nights(standings, scopes, backtest_id)
+    work_through(job, without_finished(job.ledger, nights), tally)
+    finish_backtest(job.ledger, backtest_id, now=job.clock())
+    rows = read_view(
+        job.ledger,
+        "backtest_accuracy",
+        where={"backtest_id": backtest_id},
+        order=("series", "horizon"),
+    )
+    return Evaluation(backtest_id, summary(tally, "backtest", standings), rows)
+
+
+def _with_horizon(one: SeriesSettings, horizon: int | None) -> SeriesSettings:
+    if horizon is None:
+        return one
+    model = type(one.model).model_validate({**one.model.model_dump(), "horizon": horizon})
+    return one.model_copy(update={"model": model})
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of each series a backtest covers."""
+
+    cutoffs: int
+    split: float | None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The part of a series that a backtest covers."""
+
+    cutoffs: tuple[date, ...]
+    last: date
+    train_until: date | None
+
+
+def _scope(
+    job: Job,
+    one: Standing,
+    extent: Extent,
+    tally: Tally,
+) -> Scope | None:
+    sessions = read_sessions(job.ledger, one.series.instrument.id) if one.series else []
+    model = one.settings.model
+    first = needed = bars_needed(model)
+    train_until = None
+    if extent.split is not None:
+        trained = math.ceil(len(sessions) * extent.split)
+        if trained >= needed:
+            train_until = sessions[trained - 1]
+            # The longest lookback of all, so that every series is held against the same outcomes.
+            first = trained + max(other.model.lookback for other in job.settings.each_series())
+    usable = sessions[first - 1 : len(sessions) - model.horizon]
+    kept = usable if extent.split is not None else usable[-extent.cutoffs :]
+    if not kept or (extent.split is not None and train_until is None):
+        tally.problems[one.settings.name] = (
+            f"{len(sessions)} bars are too few to backtest: at least {needed + model.horizon} "
+            "are needed"
+        )
+        return None
+    return Scope(tuple(kept), sessions[-1], train_until)
+
+
+def _open(job: Job, wanted: Sequence[SeriesSettings], extent: Extent) -> int:
+    described: dict[str, Any] = {
+        **asdict(extent),
+        "series": {
+            one.name: {
+                **shaping_settings(one),
+                "retrain": one.retrain.model_dump(),
+                "intervals": one.intervals.model_dump(),
+            }
+            for one in wanted
+        },
+    }
+    text = json.dumps(described, sort_keys=True)
+    found = unfinished_backtest(job.ledger, settings=text, version=__version__)
+    if found is not None:
+        return found
+    horizon = max(one.model.horizon for one in wanted)
+    return start_backtest(
+        job.ledger, horizon=horizon, settings=text, version=__version__, now=job.clock()
+    )
+
+
+def _nights(
+    standings: Sequence[Standing], scopes: Sequence[Scope | None], backtest_id: int
+) -> list[Due]:
+    plan = Plan()
+    for one, scope in zip(standings, scopes, strict=True):
+        if scope is None or one.series is None:
+            continue
+        # Trained once where the sessions are split; otherwise refitted as the job would.
+        forced = "reuse" if scope.train_until else None
+        turn = Turn(one.settings, one.series, forced=forced, train_until=scope.train_until)
+        for session in scope.cutoffs:
+            plan.add(Night("backtest", one.calendar.name, session, backtest_id), turn)
+        # One more night, on which the last outcomes are scored and nothing is said.
+        last = Night("backtest", one.calendar.name, scope.last, backtest_id)
+        plan.add(last, Turn(one.settings, one.series, speaks=False))
+    return plan.in_order()

@@ -1,0 +1,98 @@
+"""calibrate: let the trackers learn from what was scored, then say how wide the forecast is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from forecaster.job.work import Work
+from forecaster.ledger import Forecast, Hit, Score, Tracker
+from forecaster.ledger.schema import LEVELS
+from forecaster.model import apply_move, floored_scale, moves, next_quantile, start_quantile
+
+Cell = tuple[int, float]
+"""(horizon, level)"""
+
+
+def calibrate(work: Work) -> Work:
+    """Feed the trackers and put intervals around the means.
+
+    On a night older than what the trackers have seen they learn nothing, and the intervals come
+    from trackers that are fed with the outcomes known by then.
+    """
+    eta = work.turn.settings.intervals.eta
+    states = {(one.horizon, one.level): one for one in work.knowledge.trackers}
+    scores = []
+    for known in sorted(work.scores, key=lambda known: known.pending.cutoff):
+        fed = _in_order(states, known)
+        if fed:
+            _feed(states, _hit(known), eta)
+        scores.append(replace(known, fed=fed))
+    learnt = tuple(states[cell] for cell in sorted(states))
+    if work.knowledge.hits_by_then is not None:
+        hits = (*work.knowledge.hits_by_then, *map(_hit, scores))
+        states = {}
+        for hit in sorted(hits, key=lambda hit: hit[1]):
+            _feed(states, hit, eta)
+    return replace(work, scores=tuple(scores), trackers=learnt, forecasts=_forecasts(work, states))
+
+
+def _in_order(states: Mapping[Cell, Tracker], known: Score) -> bool:
+    state = states.get((known.pending.horizon, LEVELS[0]))
+    return state is None or state.last_cutoff is None or known.pending.cutoff > state.last_cutoff
+
+
+def _hit(known: Score) -> Hit:
+    return known.pending.horizon, known.pending.cutoff, known.inside80, known.inside95
+
+
+def _feed(states: dict[Cell, Tracker], hit: Hit, eta: float) -> None:
+    horizon, cutoff, *insides = hit
+    for level, inside in zip(LEVELS, insides, strict=True):
+        before = states.get((horizon, level)) or Tracker(horizon, level, start_quantile(level))
+        states[horizon, level] = replace(
+            before,
+            quantile=next_quantile(before.quantile, bool(inside), level, eta),
+            outcomes=before.outcomes + 1,
+            last_cutoff=cutoff,
+        )
+
+
+def refeed(level: float, hits: Iterable[bool], eta: float) -> float:
+    """Return the quantile that a fresh tracker has after these outcomes."""
+    quantile = start_quantile(level)
+    for inside in hits:
+        quantile = next_quantile(quantile, inside, level, eta)
+    return quantile
+
+
+def _forecasts(work: Work, states: Mapping[Cell, Tracker]) -> tuple[Forecast, ...]:
+    settings, values = work.turn.settings, work.past.values
+    if not len(work.means):
+        return ()
+    last = float(work.past.quoted[-1])
+    sigma = floored_scale(moves(values, settings.values), settings.intervals.decay, settings.values)
+    targets = work.calendar.after(work.cutoff, len(work.means))
+    basis = work.past.basis(work.cutoff)
+    made = []
+    for horizon, (mean, target) in enumerate(zip(work.means.tolist(), targets, strict=True), 1):
+        scale = float(sigma[-1]) * horizon**0.5
+        q80, q95 = (
+            states[horizon, level].quantile if (horizon, level) in states else start_quantile(level)
+            for level in LEVELS
+        )
+        # Two trackers may cross; the intervals they give must not.
+        q95 = max(q80, q95)
+        around = float(moves(np.array([last, mean]), settings.values)[0])
+        lo95, lo80, hi80, hi95 = (
+            float(apply_move(last, around + q * scale, settings.values))
+            for q in (-q95, -q80, q80, q95)
+        )
+        made.append(
+            Forecast(
+                horizon=horizon, target_session=target, mean=mean, lo80=lo80, hi80=hi80,
+                lo95=lo95, hi95=hi95, baseline=last, scale=scale, quantile80=q80,
+                quantile95=q95, basis=basis,
+            )
+        )  # fmt: skip
+    return tuple(made)

@@ -1,0 +1,90 @@
+"""What the stages of one execution share: settings, ledger, plugins, clock, progress."""
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from forecaster import __version__
+from forecaster.config import Settings
+from forecaster.hooks import Executor, Registry, build_registry
+from forecaster.ledger import Ledger, Stamp, open_ledger
+
+
+class Progress(Protocol):
+    """Told how far a long piece of work has come."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of `what` are done."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def system_clock() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An execution's surroundings."""
+
+    settings: Settings
+    ledger: Ledger
+    registry: Registry
+    clock: Callable[[], datetime] = system_clock
+    progress: Progress = field(default=silent)
+
+    def stamp(self) -> Stamp:
+        """Return what is stored beside everything written now."""
+        return Stamp(self.clock(), __version__, environment())
+
+    def executor(self) -> Executor:
+        """Return the executor that the configuration names."""
+        name = self.settings.executor.name
+        options = self.settings.plugins.options(name)
+        return self.registry.executor(name)(options, self.settings.folder)
+
+
+@contextmanager
+def open_job(
+    settings: Settings,
+    *,
+    create: bool = True,
+    clock: Callable[[], datetime] = system_clock,
+    progress: Progress = silent,
+) -> Iterator[Job]:
+    """Open the ledger and the plugins that the settings name.
+
+    Args:
+        settings: of config.toml and the environment.
+        create: make a missing database.
+        clock: what time it is.
+        progress: told how far the work has come.
+
+    Raises:
+        ForecasterError: the database cannot be used.
+    """
+    with open_ledger(settings.database_url(), create=create) as ledger:
+        registry = build_registry(settings.plugin_dirs())
+        yield Job(settings, ledger, registry, clock, progress)
+
+
+def environment() -> str:
+    """Return what numbers depend on besides the program, as JSON."""
+    import numpy as np  # noqa: PLC0415  only a job that works needs it
+
+    config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    facts = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    return json.dumps(facts, sort_keys=True)

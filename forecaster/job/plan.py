@@ -1,0 +1,147 @@
+"""Which nights are due: for each series the sessions whose outcome is not stored yet."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from forecaster.config import SeriesSettings
+from forecaster.job.settle import Standing
+from forecaster.ledger import Kind, Ledger, Night, Series
+from forecaster.ledger.knowledge import finished_nights
+from forecaster.ledger.prices import read_sessions
+from forecaster.model import bars_needed
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One series' part in one night.
+
+    Attributes:
+        settings: of the series.
+        series: as the ledger knows it.
+        forced: what the user decided instead of the program.
+        train_until: the last session a model may be trained on, where that is not the cutoff.
+        speaks: whether a forecast is wanted, or only outcomes are scored.
+        completes_backfill: whether the initial backfill is complete after this.
+    """
+
+    settings: SeriesSettings
+    series: Series
+    forced: str | None = None
+    train_until: date | None = None
+    speaks: bool = True
+    completes_backfill: bool = False
+
+
+@dataclass(frozen=True)
+class Due:
+    """A night and the series whose turn it is."""
+
+    night: Night
+    turns: tuple[Turn, ...]
+
+
+@dataclass
+class Plan:
+    """Nights being collected."""
+
+    turns: dict[Night, list[Turn]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, night: Night, turn: Turn) -> None:
+        """Note a series' turn in a night."""
+        self.turns[night].append(turn)
+
+    def in_order(self) -> list[Due]:
+        """Return the nights from the oldest to the newest."""
+        nights = sorted(self.turns, key=lambda night: (night.session, night.calendar, night.kind))
+        return [Due(night, tuple(self.turns[night])) for night in nights]
+
+
+def plan_run(
+    ledger: Ledger,
+    standings: Sequence[Standing],
+    *,
+    initial_backfill: int,
+    as_of: date | None = None,
+    forced: str | None = None,
+) -> list[Due]:
+    """Return what the daily job has to do: tonight, and the initial backfill of new series.
+
+    Args:
+        ledger: what is stored already.
+        standings: the series, those without bars or paused left out.
+        initial_backfill: past sessions that a new series is first walked over.
+        as_of: do this session instead of today; a past one is a backfill.
+        forced: "retrain" or "reuse" for tonight.
+    """
+    plan = Plan()
+    for one in standings:
+        tonight = _tonight(one, as_of)
+        if one.series is None or tonight is None or one.today is None:
+            continue
+        kind = _kind(one, tonight)
+        turn = Turn(one.settings, one.series, forced=forced)
+        if kind == "live" and not one.series.backfilled:
+            for session in _warm_up(ledger, one, initial_backfill):
+                plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
+            turn = replace(turn, completes_backfill=True)
+        plan.add(Night(kind, one.calendar.name, tonight), turn)
+    return without_finished(ledger, plan.in_order())
+
+
+def plan_backfill(
+    ledger: Ledger, standings: Sequence[Standing], *, first: date, last: date
+) -> list[Due]:
+    """Return the nights of past sessions, from first to last, that are not stored yet."""
+    plan = Plan()
+    for one in standings:
+        if one.series is None or one.today is None:
+            continue
+        for session in enough_bars(ledger, one):
+            if first <= session <= last:
+                night = Night(_kind(one, session), one.calendar.name, session)
+                plan.add(night, Turn(one.settings, one.series))
+    return without_finished(ledger, plan.in_order())
+
+
+def without_finished(ledger: Ledger, nights: Sequence[Due]) -> list[Due]:
+    """Return the nights with only the turns whose outcome is not stored yet."""
+    if not nights:
+        return []
+    ids = sorted({turn.series.id for due in nights for turn in due.turns})
+    finished = finished_nights(
+        ledger, ids, since=nights[0].night.session, backtest_id=nights[0].night.backtest_id
+    )
+
+    def missing(due: Due) -> tuple[Turn, ...]:
+        session = due.night.session
+        return tuple(turn for turn in due.turns if (turn.series.id, session) not in finished)
+
+    return [Due(due.night, turns) for due in nights if (turns := missing(due))]
+
+
+def enough_bars(ledger: Ledger, one: Standing) -> list[date]:
+    """Return the stored sessions, ascending, with as many bars up to them as training needs."""
+    if one.series is None:
+        return []
+    sessions = read_sessions(ledger, one.series.instrument.id)
+    return sessions[bars_needed(one.settings.model) - 1 :]
+
+
+def _kind(one: Standing, session: date) -> Kind:
+    return "live" if session == one.today else "backfill"
+
+
+def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
+    past = [session for session in enough_bars(ledger, one) if one.today and session < one.today]
+    return past[-count:] if count else []
+
+
+def _tonight(one: Standing, as_of: date | None) -> date | None:
+    """Return the session to forecast from: today, or the newest one up to `as_of`."""
+    if as_of is None or one.today is None or as_of >= one.today:
+        return one.today
+    if len(one.calendar.sessions(as_of, as_of)):
+        return as_of
+    return one.calendar.before(as_of, 1)[-1]

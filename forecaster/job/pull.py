@@ -1,0 +1,87 @@
+"""pull: ask each source for what is missing. The only stage that touches the network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from forecaster.config import SeriesSettings
+from forecaster.errors import ForecasterError, PluginError, SourceError
+from forecaster.hooks import Quotes, Source
+from forecaster.job.context import Job
+from forecaster.ledger.prices import last_sessions
+
+OVERLAP = timedelta(days=10)
+"""Asked for again at each pull, so that a changed past value is seen."""
+
+Address = tuple[str, str]
+"""(source, symbol)"""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a source answered for one instrument, or why it did not."""
+
+    quotes: Quotes | None
+    problem: ForecasterError | None = None
+
+    def quotes_or_raise(self) -> Quotes:
+        """Return the answer, or raise why there is none."""
+        if self.quotes is None:
+            raise self.problem or SourceError("the source gave no answer")
+        return self.quotes
+
+
+def pull(job: Job, wanted: Sequence[SeriesSettings]) -> dict[Address, Pulled]:
+    """Fetch every instrument of the wanted series once, each failing alone."""
+    sources = {name: _open_source(job, name) for name in dict.fromkeys(s.source for s in wanted)}
+    known = last_sessions(job.ledger)
+    addresses = list(dict.fromkeys((one.source, one.symbol) for one in wanted))
+    answers = {}
+    for count, address in enumerate(addresses, start=1):
+        answers[address] = _ask(sources, address, known.get(address))
+        job.progress("pulling prices", count, len(addresses))
+    return answers
+
+
+def _open_source(job: Job, name: str) -> Source | ForecasterError:
+    """Return a source, or the error of a plugin that does not work.
+
+    Raises:
+        ConfigError: an option of its table is wrong.
+    """
+    try:
+        return job.registry.source(name)(job.settings.plugins.options(name), job.settings.folder)
+    except PluginError as error:
+        return error
+    except ForecasterError:
+        raise
+    except Exception as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return _foreign(f"source {name}", error)
+
+
+def _ask(
+    sources: Mapping[str, Source | ForecasterError], address: Address, last: date | None
+) -> Pulled:
+    name, symbol = address
+    source = sources[name]
+    if isinstance(source, ForecasterError):
+        return Pulled(None, source)
+    try:
+        quotes = source.fetch(symbol, last - OVERLAP if last else None, None)
+    except ForecasterError as error:
+        return Pulled(None, error)
+    except Exception as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return Pulled(None, _foreign(f"source {name}", error))
+    if not isinstance(quotes, Quotes):  # a foreign plugin may return anything
+        return Pulled(  # type: ignore[unreachable]
+            None, PluginError(f"source {name} returned a {type(quotes).__name__}")
+        )
+    return Pulled(quotes)
+
+
+def _foreign(who: str, error: Exception) -> PluginError:
+    return PluginError(
+        f"{who} raised {type(error).__name__}: {error}",
+        remedy="report it to the plugin's author; -v shows where",
+        code="plugin_raised",
+    )

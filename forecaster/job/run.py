@@ -1,0 +1,213 @@
+"""The daily job.
+
+    pull -> settle -> score -> decide -> train -> forecast -> calibrate -> commit -> report
+
+`run` is that line for everything that is due: prices are pulled and settled once, each due night
+goes through the stages from score to commit, and the reporters tell of it at the end.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from forecaster.config import SeriesSettings, near
+from forecaster.errors import ConfigError, ForecasterError
+from forecaster.hooks import Executor, RunSummary
+from forecaster.job.calibrate import calibrate
+from forecaster.job.context import Job
+from forecaster.job.decide import decide
+from forecaster.job.forecast import forecast
+from forecaster.job.named import require_activation, require_source
+from forecaster.job.past import Prices
+from forecaster.job.plan import Due, Turn, plan_run
+from forecaster.job.pull import pull
+from forecaster.job.score import score
+from forecaster.job.settle import Standing, settle
+from forecaster.job.train import train
+from forecaster.job.work import Failed, Item, Work, each
+from forecaster.ledger import Knowledge, Night
+from forecaster.ledger.knowledge import read_knowledge
+from forecaster.ledger.nights import commit
+from forecaster.market import get_calendar
+
+CHUNK = 64
+"""Series stored in one transaction."""
+
+
+@dataclass
+class Tally:
+    """What an execution has done so far."""
+
+    started: float = field(default_factory=time.perf_counter)
+    sessions: set[tuple[str, date]] = field(default_factory=set)
+    bars_pulled: int = 0
+    trained: int = 0
+    reused: int = 0
+    forecasts: int = 0
+    scored: int = 0
+    good: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def run(
+    job: Job,
+    *,
+    names: Sequence[str] = (),
+    as_of: date | None = None,
+    forced: str | None = None,
+) -> RunSummary:
+    """Do what is missing: tonight's work, and the initial backfill of new series.
+
+    Args:
+        job: settings, ledger, plugins, clock.
+        names: only these series.
+        as_of: do this session instead of today's; a past one is stored as a backfill.
+        forced: "retrain" or "reuse" instead of the program's own decision.
+
+    Raises:
+        ConfigError: there is no series, or not that one, or its source or activation is unknown.
+    """
+    tally = Tally()
+    standings = prepare(job, chosen(job, names), tally)
+    nights = plan_run(
+        job.ledger,
+        standings,
+        initial_backfill=job.settings.schedule.initial_backfill,
+        as_of=as_of,
+        forced=forced,
+    )
+    work_through(job, nights, tally)
+    kind = "live" if as_of is None or not nights else nights[-1].night.kind
+    return summary(tally, kind, standings)
+
+
+def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
+    """Return the configured series, or those of the given names."""
+    known = {one.name: one for one in job.settings.each_series()}
+    if not known:
+        raise ConfigError(
+            "no series is configured", remedy="add one: forecaster series add NAME --source S"
+            " --symbol SYM", code="no_series",
+        )  # fmt: skip
+    for name in names:
+        if name not in known:
+            hint = near(name, known)
+            raise ConfigError(
+                f"there is no series {name!r}",
+                remedy=hint or "`forecaster series list` shows them",
+                code="unknown_series",
+            )
+    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+
+
+def prepare(job: Job, wanted: Sequence[SeriesSettings], tally: Tally) -> list[Standing]:
+    """Pull and settle; return the series that can be worked on, noting those that cannot."""
+    for series in wanted:
+        require_source(job.registry, series)
+        require_activation(job.registry, series)
+        if series.calendar:
+            get_calendar(series.calendar)
+    standings = settle(job, wanted, pull(job, wanted))
+    ready = []
+    for one in standings:
+        tally.bars_pulled += one.new_bars
+        if one.problem:
+            tally.problems[one.settings.name] = str(one.problem)
+        if one.series is not None and not one.series.paused:
+            ready.append(one)
+    return ready
+
+
+def work_through(job: Job, nights: Sequence[Due], tally: Tally) -> None:
+    """Work the nights in order, a chunk of series at a time."""
+    if not nights:
+        return
+    executor = job.executor()
+    prices = Prices(job.ledger, upto=max(due.night.session for due in nights), nights=len(nights))
+    for count, due in enumerate(nights, start=1):
+        work_night(job, due, prices, executor, tally)
+        job.progress("working sessions", count, len(nights))
+
+
+def work_night(job: Job, due: Due, prices: Prices, executor: Executor, tally: Tally) -> None:
+    """Take one night through the stages, from score to commit."""
+    for turns in _chunks(due.turns):
+        start = time.perf_counter()
+        items = begin(job, due.night, turns, prices)
+        items = each(score, items)
+        items = each(decide, items)
+        items = train(items, executor)
+        items = each(forecast, items)
+        items = each(calibrate, items)
+        commit(
+            job.ledger,
+            due.night,
+            [item.result() for item in items],
+            job.stamp(),
+            seconds=time.perf_counter() - start,
+            last=turns[-1] is due.turns[-1],
+        )
+        _count(tally, due.night, items)
+
+
+def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
+    return (turns[start : start + CHUNK] for start in range(0, len(turns), CHUNK))
+
+
+def begin(job: Job, night: Night, turns: Sequence[Turn], prices: Prices) -> list[Item]:
+    """Return what each series knows when the night begins."""
+    knowledge = read_knowledge(job.ledger, [turn.series.id for turn in turns], night)
+    return [_begin_one(job, night, turn, knowledge[turn.series.id], prices) for turn in turns]
+
+
+def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Item:
+    try:
+        return Work(
+            turn=turn,
+            night=night,
+            calendar=get_calendar(night.calendar),
+            past=prices.past(
+                turn.settings, turn.series.instrument, night.session, then=night.kind == "backfill"
+            ),
+            activation=job.registry.activation(turn.settings.model.activation),
+            knowledge=knowledge,
+        )
+    except ForecasterError as error:
+        return Failed(turn, error)
+
+
+def _count(tally: Tally, night: Night, items: Sequence[Item]) -> None:
+    tally.sessions.add((night.calendar, night.session))
+    for item in items:
+        if isinstance(item, Failed):
+            tally.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
+            continue
+        tally.good += 1
+        tally.scored += len(item.scores)
+        tally.forecasts += len(item.forecasts)
+        verdict = item.decision.verdict if item.decision else ""
+        tally.trained += verdict == "retrain"
+        tally.reused += verdict == "reuse"
+
+
+def summary(tally: Tally, kind: str, standings: Sequence[Standing]) -> RunSummary:
+    """Return what an execution did, for people."""
+    problems = tuple(f"{name}: {what}" for name, what in tally.problems.items())
+    if problems:
+        status = "degraded" if tally.good else "failed"
+    else:
+        status = "done" if tally.sessions else "nothing"
+    return RunSummary(
+        kind=kind,
+        status=status,
+        sessions=len(tally.sessions),
+        bars_pulled=tally.bars_pulled,
+        trained=tally.trained,
+        reused=tally.reused,
+        forecasts=tally.forecasts,
+        scored=tally.scored,
+        seconds=time.perf_counter() - tally.started,
+        historical=any(one.series and one.series.instrument.historical for one in standings),
+        problems=problems,
+    )

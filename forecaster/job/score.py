@@ -1,0 +1,30 @@
+"""score: hold what was said against what happened."""
+
+from dataclasses import replace
+
+from forecaster.job.work import Work
+from forecaster.ledger import Pending, Score
+
+
+def score(work: Work) -> Work:
+    """Score every waiting forecast whose outcome is known by the cutoff."""
+    found = (_outcome(work, said) for said in work.knowledge.pending)
+    return replace(work, scores=tuple(known for known in found if known))
+
+
+def _outcome(work: Work, said: Pending) -> Score | None:
+    quoted = work.past.quoted_at(said.target_session)
+    if quoted is None:
+        return None
+    # A split after the cutoff is undone: the outcome is told in the prices of the forecast. It
+    # multiplies the number of shares, and so works on volumes the other way round.
+    since = work.past.basis(said.target_session) / said.basis
+    actual = quoted / since if work.turn.settings.field == "volume" else quoted * since
+    return Score(
+        pending=said,
+        actual=actual,
+        error=said.mean - actual,
+        baseline_error=said.baseline - actual,
+        inside80=said.lo80 <= actual <= said.hi80,
+        inside95=said.lo95 <= actual <= said.hi95,
+    )

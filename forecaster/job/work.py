@@ -1,0 +1,97 @@
+"""One series' work on one night: what is known when it begins, and what each stage adds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import numpy as np
+
+from forecaster.errors import ForecasterError
+from forecaster.job.past import Floats, Past
+from forecaster.job.plan import Turn
+from forecaster.ledger import (
+    Decision,
+    Forecast,
+    Knowledge,
+    ModelVersion,
+    Night,
+    Outcome,
+    Score,
+    SeriesNight,
+    Tracker,
+)
+from forecaster.market import Calendar
+from forecaster.model import Activation, Network
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A series that is doing well: what it knows, and the stages' additions in their order."""
+
+    turn: Turn
+    night: Night
+    calendar: Calendar
+    past: Past
+    activation: Activation
+    knowledge: Knowledge
+
+    scores: tuple[Score, ...] = ()
+    decision: Decision | None = None
+    model: ModelVersion | None = None
+    network: Network | None = None
+    means: Floats = field(default_factory=lambda: np.empty(0))
+    trackers: tuple[Tracker, ...] = ()
+    forecasts: tuple[Forecast, ...] = ()
+
+    @property
+    def cutoff(self) -> date:
+        """The last session this night may see."""
+        return self.night.session
+
+    def result(self) -> SeriesNight:
+        """Return what the ledger stores."""
+        return SeriesNight(
+            series_id=self.turn.series.id,
+            outcome=Outcome("done", "ok", ""),
+            scores=self.scores,
+            trackers=self.trackers,
+            decision=self.decision,
+            model=self.model,
+            forecasts=self.forecasts,
+            completes_backfill=self.turn.completes_backfill,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """A series whose night went wrong: it says why, and adds nothing else."""
+
+    turn: Turn
+    error: ForecasterError
+
+    @property
+    def status(self) -> Literal["deferred", "failed"]:
+        """Deferred where waiting may help, failed where somebody must act."""
+        return "deferred" if self.error.code == "no_bar" else "failed"
+
+    def result(self) -> SeriesNight:
+        """Return what the ledger stores."""
+        outcome = Outcome(self.status, self.error.code, str(self.error))
+        return SeriesNight(self.turn.series.id, outcome)
+
+
+Item = Work | Failed
+
+
+def each(stage: Callable[[Work], Work], items: Sequence[Item]) -> list[Item]:
+    """Run a stage over many series, each failing alone."""
+    return [item if isinstance(item, Failed) else attempt(stage, item) for item in items]
+
+
+def attempt(stage: Callable[[Work], Work], item: Work) -> Item:
+    """Run a stage for one series; a foreseeable failure becomes its outcome."""
+    try:
+        return stage(item)
+    except ForecasterError as error:
+        return Failed(item.turn, error)

@@ -1,0 +1,250 @@
+"""Inputs: how values become windows for the network, and its outputs become values again.
+
+A window ends at a value v_t, reads `lookback` steps up to it and has `horizon` targets, one for
+each of v_{t+1} .. v_{t+H}. An encoding is a frozen value that cuts the windows to train on and the
+newest one to forecast from, and decodes what the network makes of that.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from forecaster.errors import DataError
+from forecaster.model.activations import Array
+from forecaster.model.scale import Floats, ValuesKind, apply_move, floored_scale, path
+
+InputsName = Literal["returns", "window", "minmax"]
+
+INPUT_LIMIT = 8.0  # in units of scale: beyond it an input says "very large" and no more
+TARGET_LIMIT = 6.0
+
+
+class Encoding(Protocol):
+    """What the network reads and what its outputs mean."""
+
+    name: ClassVar[InputsName]
+
+    @property
+    def lookback(self) -> int:
+        """Steps that a window reads, T."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Steps ahead, H."""
+        ...
+
+    def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
+        """All windows whose targets are among the values: x (n, T, 1), y (n, H).
+
+        With `every_step`, y is (n, T, H): at each step the targets as seen from that step.
+        """
+        ...
+
+    def newest(self, values: Floats) -> Floats:
+        """The window that ends at the last value, (1, T, 1)."""
+        ...
+
+    def decode(self, outputs: Floats, values: Floats) -> Floats:
+        """Outputs (H,) of the newest window as point forecasts, in the unit of the values."""
+        ...
+
+    def baseline(self, x: Array) -> Floats:
+        """The outputs (n, H) for windows x (n, T, 1) that mean "as the last value"."""
+        ...
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Moves in units of their own current size.
+
+    Inputs are r_i / sigma_t over the lookback, clipped to +-8, with r_i the log returns (or
+    differences) and sigma_t their EWMA scale at the end of the window. Targets are
+    z_h = move(v_t, v_{t+h}) / (sigma_t sqrt(h)), clipped to +-6. An output of zero is the baseline.
+    """
+
+    lookback: int
+    horizon: int
+    kind: ValuesKind
+    decay: float
+    name: ClassVar[InputsName] = "returns"
+
+    def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
+        """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon."""
+        steps = path(values, self.kind)
+        moves = np.diff(steps)
+        scale = floored_scale(moves, self.decay, self.kind)
+        # Window k reads moves k .. k + lookback - 1 and so ends at value k + lookback.
+        x = sliding_window_view(moves, self.lookback)[: -self.horizon]  # (n, T)
+        scale = scale[self.lookback - 1 : -self.horizon]  # (n,)
+        ahead = _moves_ahead(steps[1:], self.lookback, self.horizon, every_step)
+        y = _per_window(ahead, scale) / self._roots
+        x = _clipped(_per_window(x, scale), INPUT_LIMIT)
+        return x[..., np.newaxis], _clipped(y, TARGET_LIMIT)
+
+    def newest(self, values: Floats) -> Floats:
+        """(1, T, 1); the scale is that of all the values given."""
+        moves, scale = self._moves_and_scale(values)
+        return _clipped(moves[-self.lookback :] / scale, INPUT_LIMIT).reshape(1, -1, 1)
+
+    def decode(self, outputs: Floats, values: Floats) -> Floats:
+        """v_t exp(z_h sigma_t sqrt(h)), or v_t + z_h sigma_t sqrt(h); z_h limited like targets."""
+        _, scale = self._moves_and_scale(values)
+        move = _clipped(outputs, TARGET_LIMIT) * scale * self._roots
+        return apply_move(float(values[-1]), move, self.kind)
+
+    def baseline(self, x: Array) -> Floats:
+        """Zeros (n, H)."""
+        return np.zeros((len(x), self.horizon))
+
+    def _moves_and_scale(self, values: Floats) -> tuple[Floats, float]:
+        moves = np.diff(path(values, self.kind))
+        return moves, float(floored_scale(moves, self.decay, self.kind)[-1])
+
+    @property
+    def _roots(self) -> Floats:
+        return np.arange(1.0, self.horizon + 1.0) ** 0.5
+
+
+@dataclass(frozen=True)
+class Window:
+    """Values relative to the window's last one, in units of the window's own spread.
+
+    Inputs are (v_i - v_t) / s_t over the lookback, with s_t the standard deviation of the window's
+    values, and targets (v_{t+h} - v_t) / s_t, clipped to +-6. An output of zero is the baseline. A
+    flat window has an s_t of 1e-5 |v_t|. Seen from an earlier step the inputs tell where the window
+    ends, so that a loss on every step teaches little here.
+    """
+
+    lookback: int
+    horizon: int
+    name: ClassVar[InputsName] = "window"
+
+    def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
+        """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
+        seen = sliding_window_view(values, self.lookback)[: -self.horizon]  # (n, T)
+        spread = _spread(seen)  # (n,)
+        ahead = _moves_ahead(values, self.lookback, self.horizon, every_step)
+        y = _per_window(ahead, spread)
+        return _relative(seen, spread), _clipped(y, TARGET_LIMIT)
+
+    def newest(self, values: Floats) -> Floats:
+        """(1, T, 1)."""
+        seen = values[np.newaxis, -self.lookback :]
+        return _relative(seen, _spread(seen))
+
+    def decode(self, outputs: Floats, values: Floats) -> Floats:
+        """v_t + y_h s_t, with y_h limited like targets."""
+        spread = float(_spread(values[np.newaxis, -self.lookback :])[0])
+        return np.asarray(values[-1] + _clipped(outputs, TARGET_LIMIT) * spread, dtype=np.float64)
+
+    def baseline(self, x: Array) -> Floats:
+        """Zeros (n, H)."""
+        return np.zeros((len(x), self.horizon))
+
+
+@dataclass(frozen=True)
+class MinMax:
+    """Values on a scale from 0 to 1, fitted once on training rows and never again.
+
+    Inputs and targets are (v - low) / (high - low), as in the article. Later values may lie outside
+    0 and 1. An output of zero means the lowest training value, so that training does not start at
+    the baseline and has to learn even the level.
+    """
+
+    lookback: int
+    horizon: int
+    low: float
+    high: float
+    name: ClassVar[InputsName] = "minmax"
+
+    def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
+        """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
+        scaled = self._scaled(values)
+        x = sliding_window_view(scaled, self.lookback)[: -self.horizon]  # (n, T)
+        ahead = _moves_ahead(scaled, self.lookback, self.horizon, every_step)
+        now = x if every_step else x[:, -1]
+        return x[..., np.newaxis], now[..., np.newaxis] + ahead
+
+    def newest(self, values: Floats) -> Floats:
+        """(1, T, 1)."""
+        return self._scaled(values[-self.lookback :]).reshape(1, -1, 1)
+
+    def decode(self, outputs: Floats, values: Floats) -> Floats:  # noqa: ARG002 - the contract
+        """Low + y_h (high - low)."""
+        return np.asarray(self.low + outputs * (self.high - self.low), dtype=np.float64)
+
+    def baseline(self, x: Array) -> Floats:
+        """The last input, for each horizon, (n, H)."""
+        return np.repeat(x[:, -1].astype(np.float64), self.horizon, axis=1)
+
+    def _scaled(self, values: Floats) -> Floats:
+        return np.asarray((values - self.low) / (self.high - self.low))
+
+
+def _moves_ahead(steps: Floats, lookback: int, horizon: int, every_step: bool) -> Floats:
+    """To each of the `horizon` steps after a window, (n, H); or after each of its steps, (n, T, H).
+
+    Windows are those of `steps` (m,) that have all their targets in it: n = m - T - H + 1.
+    """
+    future = sliding_window_view(steps, horizon + 1)  # (m - H, H + 1), row j is steps j .. j + H
+    ahead = future[:, 1:] - future[:, :1]  # (m - H, H)
+    if not every_step:
+        return ahead[lookback - 1 :]
+    return sliding_window_view(ahead, lookback, axis=0).transpose(0, 2, 1)
+
+
+def _per_window(numbers: Floats, scale: Floats) -> Floats:
+    """Divide what belongs to each window, (n, ...), by its scale (n,)."""
+    return numbers / np.expand_dims(scale, tuple(range(1, numbers.ndim)))
+
+
+def _clipped(numbers: Floats, limit: float) -> Floats:
+    return np.clip(numbers, -limit, limit)
+
+
+def _spread(seen: Floats) -> Floats:
+    """Standard deviation of each window (n, T), never zero, (n,)."""
+    smallest = np.maximum(1e-5 * np.abs(seen[:, -1]), 1e-12)
+    spread: Floats = np.maximum(smallest, np.std(seen, axis=1))
+    return spread
+
+
+def _relative(seen: Floats, spread: Floats) -> Floats:
+    """Each window (n, T) as the distance from its last value in spreads, (n, T, 1)."""
+    return _clipped(_per_window(seen - seen[:, -1:], spread), INPUT_LIMIT)[..., np.newaxis]
+
+
+def make_encoding(
+    name: InputsName,
+    training_values: Floats,
+    *,
+    lookback: int,
+    horizon: int,
+    kind: ValuesKind,
+    decay: float,
+) -> Encoding:
+    """The encoding of this name, fitted on `training_values` alone where it has to be fitted.
+
+    Raises:
+        DataError: the training values are all the same (code "constant"), for "minmax".
+    """
+    if name == "returns":
+        return Returns(lookback, horizon, kind, decay)
+    if name == "window":
+        return Window(lookback, horizon)
+    low, high = float(training_values.min()), float(training_values.max())
+    if low == high:
+        raise constant_values(training_values)
+    return MinMax(lookback, horizon, low, high)
+
+
+def constant_values(values: Floats) -> DataError:
+    """The error for values that never change."""
+    return DataError(
+        f"all {len(values)} values are {values[0]:g}, and a constant cannot be learnt from",
+        remedy="check the symbol and the field, or take the series out",
+        code="constant",
+    )

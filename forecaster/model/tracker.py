@@ -1,0 +1,48 @@
+"""The tracker: one number per series, horizon and level that keeps an interval's coverage honest.
+
+A score is the distance from forecast to outcome in units of the spread. The interval reaches
+q spreads to each side, and q follows the score's quantile: it grows a little after each miss and
+shrinks a very little after each hit. This is the quantile tracker, or "P control", of
+Angelopoulos, Candes and Tibshirani (2023), "Conformal PID Control for Time Series Prediction",
+section 2.1.
+
+Whatever the outcomes: as long as no score exceeds s, q stays at or under s + eta, and over n
+outcomes the share of misses exceeds 1 - level by at most (s + eta) / (eta n). It falls short of it
+by no more than that either, as long as q never has to be cut off at 0, which scores of at least
+eta (1 - level) guarantee.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# What a Student t with 5 degrees of freedom, scaled to variance 1 (by sqrt(3 / 5)), exceeds on
+# either side together with probability 1 - level: scipy.stats.t.ppf((1 + level) / 2, 5) * 0.6**0.5.
+START_QUANTILES: Mapping[float, float] = MappingProxyType(
+    {0.80: 1.1432148684060783, 0.95: 1.9911641278965477}
+)
+
+
+def start_quantile(level: float) -> float:
+    """Where a tracker starts: returns in units of their volatility are about Student t(5).
+
+    Args:
+        level: 0.80 or 0.95.
+
+    Raises:
+        ValueError: no such level.
+    """
+    if level not in START_QUANTILES:
+        raise ValueError(f"level {level} is unknown: use 0.80 or 0.95")
+    return START_QUANTILES[level]
+
+
+def next_quantile(q: float, inside: bool, level: float, eta: float) -> float:
+    """The quantile after an outcome: q + eta (miss - (1 - level)), never below 0.
+
+    Args:
+        q: the quantile that the interval was issued with, in spreads.
+        inside: whether the outcome lay inside it.
+        level: the nominal coverage.
+        eta: the step; 0.02 is slow and sharp, 0.05 adapts faster.
+    """
+    return max(0.0, q + eta * ((not inside) - (1.0 - level)))

@@ -1,0 +1,30 @@
+"""How the training of many series is run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from forecaster import hookimpl
+from forecaster.hooks import Executor, Options, read_options
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class SerialExecutor:
+    """One item after the other, in this process."""
+
+    name: ClassVar[str] = "serial"
+
+    def __init__(self, options: Mapping[str, Any], folder: Path) -> None:  # noqa: ARG002 - contract
+        read_options(Options, options, f"plugins.{self.name}")
+
+    def map(self, function: Callable[[Item], Outcome], items: Sequence[Item]) -> Iterator[Outcome]:
+        """Yield `function(item)` for each item, in the order of the items."""
+        return map(function, items)
+
+
+@hookimpl
+def forecaster_executors() -> list[type[Executor]]:
+    """Provide `serial`."""
+    return [SerialExecutor]

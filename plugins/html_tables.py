@@ -1,0 +1,120 @@
+"""The tables of the HTML report as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from forecaster.hooks import SeriesReport
+
+from . import scorecard
+from .scorecard import Row
+from .wording import EN_DASH, NONE, percent, series_places, significant
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text: the first column heads its row, `numeric` says which hold numbers."""
+
+    caption: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def coming_table(series: SeriesReport) -> Table | None:
+    """A row per coming session."""
+    if not series.coming:
+        return None
+    price = price_format(series)
+    return Table(
+        f"Forecasts from the prices up to {series.coming[0]['cutoff']}",
+        ("session", "horizon", "forecast", "80 % interval", "95 % interval", "last price"),
+        (False, True, True, True, True, True),
+        tuple(
+            (
+                str(row["target_session"]),
+                str(row["horizon"]),
+                price(row["forecast"]) + (" (fallback)" if row["status"] == "fallback" else ""),
+                interval(row, "80", price),
+                interval(row, "95", price),
+                price(row["baseline"]),
+            )
+            for row in series.coming
+        ),
+    )
+
+
+def accuracy_table(series: SeriesReport) -> Table | None:
+    """A row per kind and horizon; the kinds are never mixed."""
+    shares = {
+        (row["kind"], row["horizon"], round(row["level"], 2)): row["coverage"]
+        for row in series.calibration
+    }
+    rows = [
+        (
+            f"{row['kind']}, {row['horizon']} ahead",
+            str(row["n"]),
+            significant(row["mae"]),
+            significant(row["baseline_mae"]),
+            percent(row["skill_mae"], sign=True),
+            significant(row["rmse"]),
+            significant(row["baseline_rmse"]),
+            *(percent(shares.get((row["kind"], row["horizon"], level))) for level in (0.8, 0.95)),
+        )
+        for kind in scorecard.KINDS
+        for row in sorted(series.accuracy, key=lambda row: int(row["horizon"]))
+        if row["kind"] == kind and row["n"]
+    ]
+    if not rows:
+        return None
+    return Table(
+        "Errors of the forecasts and of the last price on the same sessions",
+        ("kind, horizon", "outcomes", "MAE", "MAE of last price", "skill %", "RMSE",
+         "RMSE of last price", "inside 80 %", "inside 95 %"),
+        (False, *(True,) * 8),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def decision_table(series: SeriesReport) -> Table | None:
+    """A row per decision, with its reason."""
+    if not series.decisions:
+        return None
+    return Table(
+        "The last decisions, newest first",
+        ("session", "decision", "reason", "model", "age in sessions"),
+        (False, False, False, True, True),
+        tuple(
+            (
+                str(row["session"]),
+                str(row["verdict"]),
+                str(row["reason"]),
+                _or_none(row["model_id"]),
+                _or_none(row["age_sessions"]),
+            )
+            for row in newest_first(series.decisions)
+        ),
+    )
+
+
+def newest_first(decisions: Sequence[Row]) -> list[Row]:
+    """Decisions by session, the last one first."""
+    return sorted(
+        decisions, key=lambda row: (str(row["session"]), row["decision_id"]), reverse=True
+    )
+
+
+def interval(row: Row, level: str, price: Callable[[float], str]) -> str:
+    """One interval of a forecast row, such as "421.70 - 449.01" with an en dash."""
+    return f"{price(row[f'lo{level}'])} {EN_DASH} {price(row[f'hi{level}'])}"
+
+
+def price_format(series: SeriesReport) -> Callable[[float], str]:
+    """How prices of this series are written: with the same decimals everywhere."""
+    decimals = series_places(series)
+    return lambda value: f"{value:.{decimals}f}"
+
+
+def _or_none(value: object) -> str:
+    return NONE if value is None else str(value)

@@ -1,0 +1,204 @@
+"""From values to a fitted network and its forecasts."""
+
+import numpy as np
+import pytest
+
+from forecaster.config import ModelSettings
+from forecaster.errors import DataError
+from forecaster.model import ACTIVATIONS, bars_needed, forward, network_to_bytes, train_network
+
+SETTINGS = ModelSettings(lookback=8, horizon=3, hidden_size=8, epochs=6)
+INPUTS = ["returns", "window", "minmax"]
+
+
+def _prices(n=300, seed=0, phi=0.0):
+    """Prices whose returns follow an AR(1) with coefficient phi."""
+    rng = np.random.default_rng(seed)
+    r = rng.normal(0.0, 0.01, n)
+    for t in range(1, n):
+        r[t] += phi * r[t - 1]
+    return 100.0 * np.exp(np.cumsum(r))
+
+
+def _train(values, settings=SETTINGS, seed=0, kind="price", **changes):
+    settings = settings.model_copy(update=changes)
+    return train_network(
+        values,
+        settings,
+        values_kind=kind,
+        activation=ACTIVATIONS[settings.activation],
+        rng=np.random.default_rng(seed),
+    )
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("loss_on", ["last", "all"])
+def test_a_network_forecasts_every_horizon(inputs, loss_on):
+    """(H,) float64 in the unit of the values, from float32 weights."""
+    values = _prices()
+    network = _train(values, inputs=inputs, loss_on=loss_on)
+    forecasts = network.predict(values)
+    assert (forecasts.shape, forecasts.dtype) == ((3,), np.float64)
+    assert np.all(np.abs(forecasts / values[-1] - 1.0) < 0.5)
+    assert {value.dtype for value in network.params.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("inputs", ["returns", "window"])
+def test_an_untrained_network_is_the_baseline(inputs):
+    """Training starts at the last value for every horizon, and at the baseline's loss."""
+    values = _prices()
+    network = _train(values, inputs=inputs, learning_rate=1e-30)
+    assert network.predict(values) == pytest.approx(np.full(3, values[-1]))
+    assert network.summary.validation_loss == pytest.approx(network.summary.baseline_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_the_same_seed_gives_the_same_bytes(inputs):
+    """And another seed others."""
+    values = _prices()
+    first, second = (network_to_bytes(_train(values, inputs=inputs)) for _ in range(2))
+    assert first == second
+    assert first != network_to_bytes(_train(values, inputs=inputs, seed=1))
+
+
+def test_a_real_signal_is_learnt():
+    """On an AR(1) of returns the one-step error over new values is well below the baseline's."""
+    values = _prices(1500, phi=-0.6)
+    network = _train(values[:1200], lookback=5, epochs=30)
+    assert network.summary.validation_loss < 0.95 * network.summary.baseline_loss
+    ends = range(1200, 1499)
+    errors = np.array([network.predict(values[:end])[0] - values[end] for end in ends])
+    naive = np.array([values[end - 1] - values[end] for end in ends])
+    # The best possible ratio is sqrt(1 - 0.36) = 0.8.
+    assert np.sqrt(np.mean(errors**2) / np.mean(naive**2)) < 0.86
+
+
+def test_a_sine_is_learnt_from_differences():
+    """Values that cross zero, with values_kind "difference"."""
+    values = np.sin(np.arange(600) * 2 * np.pi / 25)
+    network = _train(values[:500], kind="difference", lookback=10, epochs=30)
+    errors = [network.predict(values[:end]) - values[end : end + 3] for end in range(500, 590)]
+    naive = [values[end - 1] - values[end : end + 3] for end in range(500, 590)]
+    assert np.mean(np.square(errors)) < 0.05 * np.mean(np.square(naive))
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_forecasts_are_computed_one_window_at_a_time(inputs):
+    """The forecast is exactly that of a batch of one."""
+    values = _prices()
+    network = _train(values, inputs=inputs)
+    y_hat, _ = forward(network.params, network.encoding.newest(values), "tanh")
+    decoded = network.encoding.decode(y_hat[0, -1].astype(np.float64), values)
+    assert np.array_equal(network.predict(values), decoded)
+
+
+def test_minmax_is_fitted_on_training_rows_only():
+    """Not on what is held back: other values there leave the scale as it was."""
+    values = _prices()
+    windows = 300 - 8 - 3 + 1
+    held_back = int(windows * 0.15)
+    rows = 300 - held_back - 3  # all but the held-back windows and the gap of the horizon
+    encoding = _train(values, inputs="minmax").encoding
+    assert (encoding.low, encoding.high) == (values[:rows].min(), values[:rows].max())
+    changed = values.copy()
+    changed[rows:] *= 3.0
+    assert _train(changed, inputs="minmax").encoding == encoding
+    changed[rows - 1] *= 3.0
+    assert _train(changed, inputs="minmax").encoding != encoding
+
+
+def test_minmax_is_not_refitted_to_forecast():
+    """Forecasting from other values leaves the network as it is."""
+    values = _prices()
+    network = _train(values, inputs="minmax")
+    before = network_to_bytes(network)
+    network.predict(values * 5.0)
+    assert network_to_bytes(network) == before
+
+
+def test_only_the_newest_history_is_used():
+    """Older values make no difference."""
+    values = _prices(400)
+    longer = np.concatenate([values * 7.0, values])
+    one, other = (_train(some, history=400) for some in (values, longer))
+    assert network_to_bytes(one) == network_to_bytes(other)
+
+
+def test_the_summary_counts():
+    """Windows trained on, epochs run, epoch kept, and the losses."""
+    summary = _train(_prices(), epochs=4, patience=10).summary
+    windows = 300 - 8 - 3
+    assert summary.windows == windows - int(windows * 0.15) - 3
+    assert summary.epochs == 4
+    assert 0 <= summary.best_epoch <= 4
+    assert summary.validation_loss <= summary.baseline_loss * (1 + 1e-6)
+
+
+def test_without_validation_all_windows_and_epochs_are_used():
+    """And nothing is said about a validation."""
+    summary = _train(_prices(), validation=0.0, epochs=7).summary
+    assert (summary.windows, summary.epochs, summary.best_epoch) == (300 - 8 - 3, 7, 7)
+    assert summary.validation_loss is None
+    assert summary.baseline_loss is None
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("validation", [0.0, 0.15, 0.4])
+def test_bars_needed_are_enough_and_one_less_is_told(inputs, validation):
+    """The error says how many there are and how many are needed."""
+    settings = SETTINGS.model_copy(update={"validation": validation})
+    needed = bars_needed(settings)
+    values = _prices(needed)
+    assert _train(values, settings, inputs=inputs).summary.windows >= 50
+    with pytest.raises(DataError, match=rf"{needed - 1} bars .* needs {needed} ") as caught:
+        _train(values[1:], settings, inputs=inputs)
+    assert caught.value.code == "too_few_bars"
+
+
+def test_bars_needed_with_the_defaults():
+    """Of 64 windows, 9 are held back and 5 are the gap: 50 train."""
+    assert bars_needed(ModelSettings(lookback=20, horizon=5, validation=0.15)) == 20 + 5 + 64
+
+
+def test_a_history_that_is_too_short_names_the_setting():
+    """Waiting for more sessions would not help."""
+    with pytest.raises(DataError) as caught:
+        _train(_prices(), history=50)
+    assert caught.value.remedy.startswith("set history to")
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_constant_values_are_refused(inputs):
+    """There is nothing to learn."""
+    with pytest.raises(DataError) as caught:
+        _train(np.full(300, 7.0), inputs=inputs)
+    assert caught.value.code == "constant"
+
+
+def test_values_that_are_not_numbers_are_refused():
+    """With their place."""
+    values = _prices()
+    values[4] = np.nan
+    with pytest.raises(DataError, match="value 5 of 300 is nan") as caught:
+        _train(values)
+    assert caught.value.code == "not_finite"
+
+
+def test_too_few_values_to_forecast_from_are_refused():
+    """A lookback of 8 needs 9."""
+    network = _train(_prices())
+    with pytest.raises(DataError, match="needs 9") as caught:
+        network.predict(_prices(8))
+    assert caught.value.code == "too_few_bars"
+    assert len(network.predict(_prices(9))) == 3
+
+
+def test_progress_is_told_after_each_epoch():
+    """Its number and the validation loss."""
+    told = []
+    train_network(
+        _prices(), SETTINGS, values_kind="price", activation=ACTIVATIONS["relu"],
+        rng=np.random.default_rng(0), progress=lambda *each: told.append(each),
+    )  # fmt: skip
+    assert [epoch for epoch, _ in told] == list(range(1, len(told) + 1))
+    assert all(loss > 0 for _, loss in told)
