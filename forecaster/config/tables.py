@@ -53,7 +53,7 @@ class ModelSettings(Table):
     patience: int = Field(default=5, ge=1)
     """Epochs without a better validation loss before training stops."""
 
-    validation: float = Field(default=0.15, ge=0, le=0.5)
+    validation: float = Field(default=0.25, ge=0, le=0.5)
     """Share of the newest training windows held back to stop early; 0 trains all epochs."""
 
     clip_norm: float = Field(default=1.0, ge=0)
