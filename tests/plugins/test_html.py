@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forecaster.plugins import html, html_figures, html_pages, html_rows, wording
+from forecaster.plugins import html, wording
 from forecaster.plugins.html import HtmlReporter
+from forecaster.plugins.html import figures as html_figures
+from forecaster.plugins.html import pages as html_pages
+from forecaster.plugins.html import rows as html_rows
 
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Report

@@ -13,7 +13,7 @@ import exchange_calendars
 import numpy as np
 import pytest
 from forecaster.plugins.yahoo import YahooSource
-from forecaster.plugins.yahoo_exchanges import CALENDARS
+from forecaster.plugins.yahoo.exchanges import CALENDARS
 
 from forecaster.errors import ConfigError, SourceError
 from forecaster.hooks import Quotes

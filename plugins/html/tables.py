@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from forecaster.hooks import SeriesReport
 
-from . import scorecard
-from .scorecard import Row
-from .wording import EN_DASH, NONE, percent, series_places, significant
+from .. import scorecard
+from ..scorecard import Row
+from ..wording import EN_DASH, NONE, percent, series_places, significant
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from typing import Final
 
 from forecaster.hooks import Report, SeriesReport
 
-from . import scorecard
-from .html_plates import Plate, backtest_words, plates
-from .html_tables import (
+from .. import scorecard
+from ..scorecard import Row, Score
+from ..wording import NONE, count, percent
+from .plates import Plate, backtest_words, plates
+from .tables import (
     Table,
     accuracy_table,
     coming_table,
@@ -21,8 +23,6 @@ from .html_tables import (
     newest_first,
     price_format,
 )
-from .scorecard import Row, Score
-from .wording import NONE, count, percent
 
 PAGE_NAME: Final = re.compile(r"[a-z0-9-]{1,48}-[0-9a-f]{8}\.html")
 SPARK_SESSIONS: Final = 60

@@ -12,7 +12,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
-from .scorecard import Row
+from ..scorecard import Row
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]

@@ -17,15 +17,15 @@ from forecaster import hookimpl
 from forecaster.errors import ForecasterError
 from forecaster.hooks import Options, Report, Reporter, read_options
 
-from . import html_pages
-from .wording import plain
+from ..wording import plain
+from . import pages as page_values
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 MARKER: Final = ".forecaster-report"
 MARKER_TEXT: Final = "Written by forecaster. Every report replaces the pages in this folder.\n"
-TEMPLATES: Final = Path(__file__).with_name("html_templates")
+TEMPLATES: Final = Path(__file__).with_name("templates")
 ASSETS: Final = ("report.css", "report.js")
 PLOTLY: Final = "plotly.min.js"
 INDEX: Final = "index.html"
@@ -111,14 +111,14 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _write_pages(report: Report, folder: Path) -> None:
     environment = _environment()
-    pages = [html_pages.series_page(series) for series in report.series]
+    pages = [page_values.series_page(series) for series in report.series]
     template = environment.get_template("series.html.jinja")
     for at, page in enumerate(pages):
         beside = {"before": pages[at - 1] if at else None, "after": (*pages, None)[at + 1]}
         text = template.render(report=report, page=page, **beside)
         (folder / page.file).write_text(text, encoding="utf-8")
     text = environment.get_template("index.html.jinja").render(
-        report=report, page=html_pages.index_page(report)
+        report=report, page=page_values.index_page(report)
     )
     (folder / INDEX).write_text(text, encoding="utf-8")
 
@@ -156,7 +156,7 @@ def _publish(partial: Path, folder: Path) -> None:
     for name in written:
         (partial / name).replace(folder / name)
     for path in folder.iterdir():
-        if html_pages.PAGE_NAME.fullmatch(path.name) and path.name not in written:
+        if page_values.PAGE_NAME.fullmatch(path.name) and path.name not in written:
             path.unlink()
 
 

@@ -12,9 +12,10 @@ from typing import Final
 
 from forecaster.hooks import SeriesReport
 
-from . import scorecard
-from .html_rows import RECENT, backtest_rows, calibration_rows, one_step, skill_points
-from .html_shapes import (
+from .. import scorecard
+from ..scorecard import LEVELS, Row
+from .rows import RECENT, backtest_rows, calibration_rows, one_step, skill_points
+from .shapes import (
     Layout,
     Trace,
     bands,
@@ -27,7 +28,6 @@ from .html_shapes import (
     path,
     session_axis,
 )
-from .scorecard import LEVELS, Row
 
 BEFORE_COMING: Final = 10
 

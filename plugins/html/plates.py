@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from forecaster.hooks import SeriesReport
 
-from . import html_figures, scorecard
-from .html_figures import Figure
-from .html_rows import RECENT, backtest_rows, calibration_rows, one_step, skill_points
-from .html_tables import price_format
-from .scorecard import Score
-from .wording import count, significant
+from .. import scorecard
+from ..scorecard import Score
+from ..wording import count, significant
+from . import figures
+from .figures import Figure
+from .rows import RECENT, backtest_rows, calibration_rows, one_step, skill_points
+from .tables import price_format
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def plates(series: SeriesReport, main: Score | None) -> Iterable[Plate]:
     """Only the figures that have something to show."""
     if series.prices:
         yield Plate(
-            html_figures.price_figure(series),
+            figures.price_figure(series),
             f"The last {min(len(series.prices), RECENT)} sessions",
             _price_caption(series),
             (
@@ -42,7 +43,7 @@ def plates(series: SeriesReport, main: Score | None) -> Iterable[Plate]:
         )
     if series.prices and series.coming:
         yield Plate(
-            html_figures.coming_figure(series),
+            figures.coming_figure(series),
             f"The coming {count(len(series.coming), 'session')}",
             _coming_caption(series),
             (("forecast", "forecast"), ("baseline", "last price")),
@@ -52,7 +53,7 @@ def plates(series: SeriesReport, main: Score | None) -> Iterable[Plate]:
         yield _coverage_plate(series, main)
     if backtest_rows(series):
         yield Plate(
-            html_figures.backtest_figure(series),
+            figures.backtest_figure(series),
             "Prices and the network's output, one session ahead",
             backtest_words(series),
             (("price", "price"), ("forecast", "network"), ("baseline", "last price")),
@@ -91,7 +92,7 @@ def _skill_plate(series: SeriesReport, main: Score) -> Plate:
         f"{count(main.n, 'outcome')}."
     )
     return Plate(
-        html_figures.skill_figure(series, main.kind),
+        figures.skill_figure(series, main.kind),
         "Skill by horizon",
         caption,
         (("dot", "skill and its 95 % range"), ("baseline", "last price")),
@@ -112,7 +113,7 @@ def _coverage_plate(series: SeriesReport, main: Score) -> Plate:
         "independent outcomes; those of longer horizons overlap and may stray further."
     )
     return Plate(
-        html_figures.coverage_figure(series, main.kind),
+        figures.coverage_figure(series, main.kind),
         "Interval coverage by horizon",
         caption,
         (

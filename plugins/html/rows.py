@@ -7,8 +7,8 @@ from typing import Final
 
 from forecaster.hooks import SeriesReport
 
-from . import scorecard
-from .scorecard import Row
+from .. import scorecard
+from ..scorecard import Row
 
 RECENT: Final = 120
 Z95: Final = 1.96

@@ -25,9 +25,9 @@ from forecaster import hookimpl
 from forecaster.errors import SourceError
 from forecaster.hooks import Options, Quotes, Source, read_options
 
-from .dates import between
-from .yahoo_answers import Answer, failure
-from .yahoo_exchanges import CALENDARS
+from ..dates import between
+from .answers import Answer, failure
+from .exchanges import CALENDARS
 
 if TYPE_CHECKING:
     import pandas as pd
