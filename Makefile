@@ -44,7 +44,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python bench/bench.py
 
 soak: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "soak or not soak" --soak
+	$(BIN)/python -m pytest -n $(WORKERS) -m soak
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info forecaster.db* report

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -58,5 +59,16 @@ class Paper:
 
     def show(self, table: Table) -> None:
         """Print a table whole: on too narrow a terminal it is the terminal that wraps."""
-        needed = Measurement.get(self.console, self.console.options, table).minimum
-        self.console.print(table, width=max(self.console.width, needed), crop=False)
+        for column in table.columns:
+            if column.no_wrap:  # or rich would cut what it may not wrap
+                lines = [line for each in (column.header, *column.cells) for line in _lines(each)]
+                column.min_width = max(map(cell_len, lines))
+        unbounded = self.console.options.update(max_width=PIPE_WIDTH)
+        needed = Measurement.get(self.console, unbounded, table).minimum
+        width, self.console.width = self.console.width, max(self.console.width, needed)
+        self.console.print(table)
+        self.console.width = width
+
+
+def _lines(cell: object) -> list[str]:
+    return str(cell).split("\n")

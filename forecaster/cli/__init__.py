@@ -1,46 +1,55 @@
 """Commands: parse, call one function, print. Nothing heavy is imported before a command runs."""
 
+import logging
 import os
+import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from click.exceptions import NoArgsIsHelpError
 
 from forecaster import __version__
 from forecaster.cli import administer, configure, reading, working
-from forecaster.cli.invocation import Invocation
-from forecaster.errors import ForecasterError
+from forecaster.cli.failures import Foreseeable, abandon_output, explained
+from forecaster.cli.invocation import Invocation, called_as, warn
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
-
-class Failure(click.ClickException):
-    """A foreseeable failure as a person sees it: one line on standard error."""
-
-    def __init__(self, error: ForecasterError) -> None:
-        super().__init__(str(error))
-        vars(self)["exit_code"] = error.exit_code  # click declares it for the class
-
-    def show(self, _file: Any = None) -> None:
-        """Print the line."""
-        click.echo(f"forecaster: {self.format_message()}", err=True)
+LOG = logging.getLogger("forecaster")
 
 
-class Commands(click.Group):
-    """A group that turns the program's own errors into a line and an exit code."""
+class CommandLine(click.Group):
+    """Tells of every foreseeable failure in one line on standard error."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command that the arguments name, and leave with its exit code."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except Foreseeable as error:
+            line, code = explained(error)
+            warn(line)
+            if isinstance(error, OSError):
+                abandon_output()
+        sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; --verbose shows where a failure comes from."""
         try:
             return super().invoke(ctx)
-        except ForecasterError as error:
-            if ctx.params.get("verbose"):
-                raise
-            raise Failure(error) from error
+        except Foreseeable:
+            LOG.debug("where this comes from:", exc_info=True)
+            raise
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "forecaster", cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
-    "--config", type=click.Path(), metavar="FILE", envvar="FORECASTER_CONFIG",
+    "--config", type=click.Path(), metavar="FILE", envvar="FORECASTER_CONFIG", show_envvar=True,
     help="The configuration; ./config.toml without it.",
 )  # fmt: skip
 @click.option("--database", metavar="URL", help="A file or URL instead of the configured database.")
@@ -51,11 +60,36 @@ class Commands(click.Group):
 def cli(
     ctx: click.Context, config: str | None, database: str | None, quiet: bool, verbose: bool
 ) -> None:
-    """Forecast price series every trading day and account for every number."""
+    """Forecast price series every trading day and account for every number.
+
+    \b
+    A beginning, in an empty folder:
+      forecaster init
+      forecaster run
+      forecaster accuracy
+
+    Exit codes: 0 done, also when there was nothing to do; 2 the command line or the configuration
+    was wrong; 1 everything else.
+    """  # noqa: D301  click's \b keeps the lines
     # Numbers repeat bit for bit only with one BLAS thread, which must be said before NumPy loads.
     for name in BLAS_THREADS:
         os.environ[name] = "1"
-    ctx.obj = Invocation(config, database, quiet, verbose)
+    if verbose:
+        _log_to_standard_error(ctx)
+    said = [
+        part
+        for name, value in (("config", config), ("database", database))
+        if value and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for part in (f"--{name}", value)
+    ]
+    ctx.obj = Invocation(config, database, quiet, called_as(said))
+
+
+def _log_to_standard_error(ctx: click.Context) -> None:
+    handler = logging.StreamHandler()
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.DEBUG)
+    ctx.call_on_close(lambda: LOG.removeHandler(handler))
 
 
 for command in (*working.COMMANDS, *reading.COMMANDS, *administer.COMMANDS, *configure.COMMANDS):
@@ -64,4 +98,7 @@ for command in (*working.COMMANDS, *reading.COMMANDS, *administer.COMMANDS, *con
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # what it cannot encode is shown as an escape, not a traceback
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     cli(prog_name="forecaster")

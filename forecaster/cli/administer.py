@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forecaster.cli.invocation import Invocation, warn
+from forecaster.cli.invocation import Invocation
 from forecaster.cli.output import emit, formats
-from forecaster.errors import ConfigError, ForecasterError
+from forecaster.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
     from forecaster.ledger import Ledger
@@ -16,7 +16,7 @@ FIELDS = click.Choice(["open", "high", "low", "close", "volume"])
 
 @click.group()
 def series() -> None:
-    """What is forecast."""
+    """What is forecast: list, add, pause, resume."""
 
 
 @series.command("list")
@@ -31,7 +31,7 @@ def list_series(invocation: Invocation, form: str | None) -> None:
     try:
         with open_ledger(settings.database_url()) as ledger:
             known = _standing(ledger)
-    except ForecasterError as error:
+    except LedgerError as error:
         if error.code != "no_database":
             raise
         known = {}
@@ -41,7 +41,7 @@ def list_series(invocation: Invocation, form: str | None) -> None:
             (one.name, one.source, one.symbol), (one.calendar, "new", None)
         )
         rows.append((one.name, one.source, one.symbol, one.field, calendar, state, last))
-    emit(Rows(columns, tuple(rows)), form, empty="no series is configured")
+    emit(Rows(columns, tuple(rows)), form, empty="No series is configured.")
 
 
 def _standing(ledger: "Ledger") -> dict[tuple[str, str, str], tuple[str, str, str | None]]:
@@ -61,13 +61,18 @@ def _standing(ledger: "Ledger") -> dict[tuple[str, str, str], tuple[str, str, st
 @click.argument("name")
 @click.option("--source", required=True, help="The source plugin that quotes it.")
 @click.option("--symbol", required=True, help="What the source calls it.")
-@click.option("--field", type=FIELDS, default="close", show_default=True)
+@click.option("--field", type=FIELDS, default="close", show_default=True, help="Of its bars.")
 @click.option("--calendar", help="XNYS, ECB, 24/7, weekdays ...; else the source's.")
 @click.pass_obj
 def add(
     invocation: Invocation, name: str, source: str, symbol: str, field: str, calendar: str | None
 ) -> None:
-    """Append a series to config.toml."""
+    """Append a series to config.toml; comments and layout are kept.
+
+    \b
+    For instance, from a file AAPL.csv beside config.toml:
+      forecaster series add AAPL --source csv --symbol AAPL
+    """  # noqa: D301  click's \b keeps the lines
     from forecaster.config import add_series
     from forecaster.errors import PluginError
     from forecaster.market import get_calendar
@@ -82,7 +87,7 @@ def add(
         invocation.config_path, name=name, source=source, symbol=symbol, field=field,
         calendar=calendar,
     )  # fmt: skip
-    invocation.say(f"Added {name} to {invocation.config_path}. Next: forecaster run")
+    invocation.say(f"Added {name} to {invocation.config_path}. Next: {invocation.program} run")
 
 
 @series.command()
@@ -108,7 +113,8 @@ def _set_paused(invocation: Invocation, name: str, *, paused: bool) -> None:
     with invocation.ledger() as ledger:
         if not set_paused(ledger, name, paused=paused):
             raise ConfigError(
-                f"the ledger has no series {name!r}", remedy=near(name, read_series(ledger)),
+                f"the ledger has no series {name!r}",
+                remedy=near(name, list(read_series(ledger))) or "`forecaster run` puts it there",
                 code="unknown_series",
             )  # fmt: skip
     invocation.say(f"{name} is {'paused' if paused else 'active'}.")
@@ -116,7 +122,7 @@ def _set_paused(invocation: Invocation, name: str, *, paused: bool) -> None:
 
 @click.group()
 def plugins() -> None:
-    """Sources, activations, reporters and executors."""
+    """Sources, activations, reporters, executors: list."""
 
 
 @plugins.command("list")
@@ -136,18 +142,22 @@ def list_plugins(invocation: Invocation, form: str | None) -> None:
     rows += [
         (one.plugin, None, None, None, None, one.where, one.message) for one in registry.problems
     ]
-    emit(Rows(columns, tuple(rows)), form)
+    shown = ("plugin", "kind", "name", "version", "path", "problem")
+    emit(Rows(columns, tuple(rows)), form, columns=shown if registry.problems else shown[:-1])
 
 
 @click.group()
 def db() -> None:
-    """The database."""
+    """The database: upgrade, current, check."""
 
 
 @db.command()
 @click.pass_obj
 def upgrade(invocation: Invocation) -> None:
-    """Bring the database to this program's schema, making it where it is missing."""
+    """Bring the database to this program's schema.
+
+    A missing database is created; all of it happens in one transaction.
+    """
     from forecaster.ledger.engine import create_file, parse_url, shown
     from forecaster.ledger.upgrade import upgrade as upgrade_database
 
@@ -164,7 +174,10 @@ def upgrade(invocation: Invocation) -> None:
 @formats
 @click.pass_obj
 def current(invocation: Invocation, form: str | None) -> None:
-    """Show the schema of the database and of the program."""
+    """Show the schema of the database and of the program.
+
+    The exit code is 1 unless they are the same.
+    """
     from forecaster.ledger import Rows
     from forecaster.ledger.engine import is_missing, make_engine, parse_url, shown
     from forecaster.ledger.schema import HEAD
@@ -177,16 +190,18 @@ def current(invocation: Invocation, form: str | None) -> None:
         found = current_revision(engine)
         engine.dispose()
     emit(Rows(("database", "schema", "program"), ((shown(url), found, HEAD),)), form)
-    if found != HEAD:
-        warn("the schemas differ: run `forecaster db upgrade`")
-        raise SystemExit(1)
+    with invocation.ledger():
+        pass  # refuses one that is missing, older or newer, and says what to do
 
 
 @db.command()
 @formats
 @click.pass_obj
 def check(invocation: Invocation, form: str | None) -> None:
-    """Prove that the ledger is whole and that what is derived agrees with the rest."""
+    """Prove that the ledger is whole.
+
+    What is derived, such as accuracy and trackers, is computed again from what is not.
+    """
     from functools import partial
 
     from forecaster.job.calibrate import refeed
@@ -200,8 +215,11 @@ def check(invocation: Invocation, form: str | None) -> None:
         Rows(("check", "ok", "detail"), tuple((one.name, one.ok, one.detail) for one in found)),
         form,
     )
-    if not all(one.ok for one in found):
-        raise SystemExit(1)
+    broken = [one.name for one in found if not one.ok]
+    if broken:
+        raise LedgerError(
+            f"the ledger is not whole: {', '.join(broken)}", remedy="restore a backup"
+        )
 
 
 COMMANDS = (series, plugins, db)

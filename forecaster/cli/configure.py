@@ -11,7 +11,7 @@ from forecaster.cli.output import emit, formats
 
 @click.group()
 def config() -> None:
-    """The configuration."""
+    """The configuration: show, check, schema."""
 
 
 @config.command()
@@ -34,7 +34,7 @@ def show(invocation: Invocation, form: str | None) -> None:
 @config.command()
 @click.pass_obj
 def check(invocation: Invocation) -> None:
-    """Check the configuration, naming file, key and reason of each error."""
+    """Check it; each error names the file, the key and what is allowed."""
     from forecaster.config import check_settings
     from forecaster.errors import ConfigError
     from forecaster.job.named import require_plugins
@@ -53,7 +53,7 @@ def check(invocation: Invocation) -> None:
 @config.command()
 @click.pass_obj
 def schema(_invocation: Invocation) -> None:
-    """Print the JSON Schema of config.toml."""
+    """Print the JSON Schema of config.toml, for editors."""
     from forecaster.config import schema as json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

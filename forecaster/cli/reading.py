@@ -11,8 +11,32 @@ from forecaster.errors import ConfigError
 
 KIND = click.Choice(["live", "backfill", "backtest"])
 
+# What a table of 80 columns has room for; --json and --csv give every column of the view.
+TABLES = {
+    "latest_forecast": (
+        "series", "target_session", "forecast", "lo80", "hi80", "lo95", "hi95", "baseline",
+    ),
+    "forecast_history": (
+        "series", "kind", "cutoff", "horizon", "forecast", "lo80", "hi80", "baseline", "actual",
+    ),
+    "accuracy": (
+        "series", "kind", "horizon", "n", "mae", "baseline_mae", "skill_mae", "skill_rmse",
+    ),
+    "calibration": (
+        "series", "kind", "horizon", "level", "n", "covered", "coverage", "mean_width",
+    ),
+    "decision_history": ("series", "kind", "session", "verdict", "model_id", "reason"),
+    "run_history": (
+        "run_id", "kind", "calendar", "session", "state", "finished_at", "forecasts",
+    ),
+    "model_history": (
+        "model_id", "series", "cutoff", "bars", "epochs", "validation_loss", "baseline_loss",
+        "seconds",
+    ),
+}  # fmt: skip
+
 series_option = click.option("--series", multiple=True, metavar="NAME", help="May be repeated.")
-kind_option = click.option("--kind", type=KIND, help="live, backfill or backtest.")
+kind_option = click.option("--kind", type=KIND, help="Only this kind.")
 
 
 def limit_option(default: int) -> Callable[[Any], Any]:
@@ -28,25 +52,21 @@ def _show(
     view: str,
     form: str | None,
     *,
-    where: dict[str, Any],
     order: tuple[str, ...],
     limit: int | None = None,
+    **where: Any,
 ) -> None:
+    """Print the rows of a view; a condition that is empty is none."""
     from forecaster.ledger.history import read_view
     from forecaster.ledger.prices import read_series
 
     with invocation.ledger() as ledger:
-        names = where.get("series")
-        if names:
-            _require_series(names, list(read_series(ledger)))
-        rows = read_view(
-            ledger,
-            view,
-            where={name: value or None for name, value in where.items()},
-            order=order,
-            limit=limit,
-        )
-    emit(rows, form, empty="nothing is stored yet: run `forecaster run`")
+        _require_series(where.get("series", ()), list(read_series(ledger)))
+        wanted = {name: value or None for name, value in where.items()}
+        rows = read_view(ledger, view, where=wanted, order=order, limit=limit)
+    fallback = any(row.get("status") == "fallback" for row in rows.as_dicts())
+    columns = (*TABLES[view], "status") if fallback else TABLES[view]
+    emit(rows, form, columns=columns, empty="Nothing is stored yet: run `forecaster run`.")
     if rows.cut:
         warn(f"only the first {limit} rows are shown: --limit shows more")
 
@@ -66,7 +86,10 @@ def _require_series(names: tuple[str, ...], known: list[str]) -> None:
 @series_option
 @click.option("--past", is_flag=True, help="Everything ever said, with outcomes, newest first.")
 @kind_option
-@limit_option(100)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True,
+    help="Rows at most of --past.",
+)  # fmt: skip
 @formats
 @click.pass_obj
 def forecasts(
@@ -78,13 +101,13 @@ def forecasts(
     form: str | None,
 ) -> None:
     """Show the newest forecasts, or with --past all of them."""
-    where = {"series": series}
     if past or kind:
         order = ("-cutoff", "series", "horizon")
-        where_kind = {**where, "kind": kind}
-        _show(invocation, "forecast_history", form, where=where_kind, order=order, limit=limit)
+        _show(
+            invocation, "forecast_history", form, order=order, limit=limit, series=series, kind=kind
+        )
     else:
-        _show(invocation, "latest_forecast", form, where=where, order=("series", "horizon"))
+        _show(invocation, "latest_forecast", form, order=("series", "horizon"), series=series)
 
 
 @click.command()
@@ -95,9 +118,13 @@ def forecasts(
 def accuracy(
     invocation: Invocation, series: tuple[str, ...], kind: str | None, form: str | None
 ) -> None:
-    """Show how forecasts have done against the baseline, the last settled value."""
-    where = {"series": series, "kind": kind}
-    _show(invocation, "accuracy", form, where=where, order=("kind", "series", "horizon"))
+    """Show how forecasts have done against the last price.
+
+    The last price is the baseline. A skill above zero means that the forecasts were closer, on
+    exactly the same sessions.
+    """
+    order = ("kind", "series", "horizon")
+    _show(invocation, "accuracy", form, order=order, series=series, kind=kind)
 
 
 @click.command()
@@ -109,9 +136,8 @@ def calibration(
     invocation: Invocation, series: tuple[str, ...], kind: str | None, form: str | None
 ) -> None:
     """Show how often outcomes fell inside the intervals."""
-    where = {"series": series, "kind": kind}
     order = ("kind", "series", "level", "horizon")
-    _show(invocation, "calibration", form, where=where, order=order)
+    _show(invocation, "calibration", form, order=order, series=series, kind=kind)
 
 
 @click.command()
@@ -128,9 +154,8 @@ def decisions(
     form: str | None,
 ) -> None:
     """Show why models were retrained or reused, newest first."""
-    where = {"series": series, "kind": kind}
     order = ("-session", "-decision_id")
-    _show(invocation, "decision_history", form, where=where, order=order, limit=limit)
+    _show(invocation, "decision_history", form, order=order, limit=limit, series=series, kind=kind)
 
 
 @click.command()
@@ -140,13 +165,12 @@ def decisions(
 @click.pass_obj
 def runs(invocation: Invocation, kind: str | None, limit: int, form: str | None) -> None:
     """Show the runs, newest first."""
-    where = {"kind": kind}
-    _show(invocation, "run_history", form, where=where, order=("-run_id",), limit=limit)
+    _show(invocation, "run_history", form, order=("-run_id",), limit=limit, kind=kind)
 
 
 @click.group()
 def models() -> None:
-    """The stored models."""
+    """The stored models: list, show."""
 
 
 @models.command("list")
@@ -158,21 +182,7 @@ def list_models(
     invocation: Invocation, series: tuple[str, ...], limit: int, form: str | None
 ) -> None:
     """Show the model versions, newest first."""
-    from forecaster.ledger import Rows
-    from forecaster.ledger.history import read_view
-
-    hidden = ("settings", "environment", "sha256")
-    with invocation.ledger() as ledger:
-        where = {"series": series or None}
-        rows = read_view(ledger, "model_history", where=where, order=("-model_id",), limit=limit)
-    if form is None:
-        kept = [k for k, name in enumerate(rows.columns) if name not in hidden]
-        rows = Rows(
-            tuple(rows.columns[k] for k in kept),
-            tuple(tuple(row[k] for k in kept) for row in rows.rows),
-            rows.cut,
-        )
-    emit(rows, form, empty="no model is stored yet: run `forecaster run`")
+    _show(invocation, "model_history", form, order=("-model_id",), limit=limit, series=series)
 
 
 @models.command("show")
@@ -200,18 +210,25 @@ def show_model(invocation: Invocation, model_id: int, form: str | None) -> None:
 
 @click.command()
 @click.argument("statement")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=10_000, show_default=True, help="Rows at most."
-)
+@limit_option(10_000)
 @formats
 @click.pass_obj
 def sql(invocation: Invocation, statement: str, limit: int, form: str | None) -> None:
-    """Run one read-only SELECT over the history."""
+    """Run one read-only SELECT over the history.
+
+    \b
+    For instance:
+      forecaster sql "select series, horizon, forecast from latest_forecast"
+      forecaster sql --csv "select * from accuracy" > accuracy.csv
+
+    The views are forecast_history, latest_forecast, accuracy, calibration, decision_history,
+    model_history, run_history, bar_history and forecast_revision.
+    """  # noqa: D301  click's \b keeps the lines
     from forecaster.ledger.query import read_only_query
 
     with invocation.ledger() as ledger:
         rows = read_only_query(ledger, statement, limit=limit)
-    emit(rows, form, empty="no rows")
+    emit(rows, form, empty="No rows.")
     if rows.cut:
         warn(f"only the first {limit} rows are shown: --limit shows more")
 

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from forecaster.hooks import RunSummary
     from forecaster.job.context import Job
 
-NEXT = """Next:
-  forecaster accuracy                 how each horizon has done against the last price
-  forecaster backtest                 the same over the last 250 sessions
-  forecaster sql "select * from latest_forecast" """
+NEXT = (
+    ("accuracy", "how each horizon has done against the last price"),
+    ("backtest", "the same over many more sessions"),
+    ('sql "select * from latest_forecast"', ""),
+)
+
+BACKTEST = (
+    "series", "horizon", "n", "mae", "baseline_mae", "relative_rmse", "coverage80", "coverage95",
+)  # fmt: skip
 
 
 def day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> date | None:
@@ -26,26 +31,35 @@ def day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) ->
 
 DATE = click.DateTime(["%Y-%m-%d"])
 series_option = click.option(
-    "--series", "names", multiple=True, metavar="NAME", help="Only this series; may be repeated."
+    "--series", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
 )
 
 
 @click.command()
 @click.pass_obj
 def init(invocation: Invocation) -> None:
-    """Write a commented config.toml and create the database."""
+    """Write a commented config.toml and create the database.
+
+    The configuration runs as it stands, on prices that come with the program.
+    """
     from forecaster.config import create_config
     from forecaster.ledger import open_ledger
 
     create_config(invocation.config_path)
-    with open_ledger(invocation.settings().database_url(), create=True) as ledger:
-        invocation.say(f"Wrote {invocation.config_path} and created {ledger.place}.")
-    invocation.say("Next: forecaster run")
+    try:
+        with open_ledger(invocation.settings().database_url(), create=True) as ledger:
+            invocation.say(f"Wrote {invocation.config_path} and created {ledger.place}.")
+    except BaseException:
+        invocation.config_path.unlink()  # so that the next attempt finds an empty folder
+        raise
+    invocation.say(f"Next: {invocation.program} run")
 
 
 @click.command()
 @series_option
-@click.option("--as-of", type=DATE, callback=day, metavar="DATE", help="Do a past session.")
+@click.option(
+    "--as-of", type=DATE, callback=day, metavar="DATE", help="Do the session of YYYY-MM-DD."
+)
 @click.option("--retrain", "forced", flag_value="retrain", help="Train whatever the age.")
 @click.option("--reuse", "forced", flag_value="reuse", help="Train only what has no model.")
 @formats
@@ -57,29 +71,46 @@ def run(
     forced: str | None,
     form: str | None,
 ) -> None:
-    """Do the daily job once, now: whatever is missing, and nothing else."""
+    """Do the daily job once, now: what is missing, nothing else.
+
+    New prices are pulled, outcomes that they settle are scored, models are retrained or reused,
+    and the next sessions are forecast. A new series is first walked over its past sessions.
+    Run again, it does nothing.
+    """
     with invocation.job() as job:
         from forecaster.job.run import run as run_job
 
-        summary = run_job(job, names=names, as_of=as_of, forced=forced)
+        with invocation.watched(job) as watched:
+            summary = run_job(watched, names=names, as_of=as_of, forced=forced)
         failures = _tell(invocation, job, summary, form)
     _end(summary, failures)
 
 
 @click.command()
-@click.option("--from", "first", type=DATE, callback=day, required=True, metavar="DATE")
-@click.option("--to", "last", type=DATE, callback=day, required=True, metavar="DATE")
+@click.option(
+    "--from", "first", type=DATE, callback=day, required=True, metavar="DATE",
+    help="The first session, YYYY-MM-DD.",
+)  # fmt: skip
+@click.option(
+    "--to", "last", type=DATE, callback=day, required=True, metavar="DATE", help="The last one.",
+)  # fmt: skip
 @series_option
 @formats
 @click.pass_obj
 def backfill(
     invocation: Invocation, first: date, last: date, names: tuple[str, ...], form: str | None
 ) -> None:
-    """Do the job for each past session, with the bars known by then."""
+    """Do the job for past sessions, with the bars known by then.
+
+    \b
+    For instance:
+      forecaster backfill --from 2012-01-01 --to 2012-06-30
+    """  # noqa: D301  click's \b keeps the lines
     with invocation.job() as job:
         from forecaster.job.backfill import backfill as backfill_job
 
-        summary = backfill_job(job, first=first, last=last, names=names)
+        with invocation.watched(job) as watched:
+            summary = backfill_job(watched, first=first, last=last, names=names)
         failures = _tell(invocation, job, summary, form)
     _end(summary, failures)
 
@@ -102,19 +133,27 @@ def backtest(
     split: float | None,
     form: str | None,
 ) -> None:
-    """Evaluate over past cutoffs through the stages of the daily job."""
+    """Evaluate over past cutoffs, through the stages of the job.
+
+    \b
+    For instance, what the settings would have been worth over two years:
+      forecaster backtest --cutoffs 500 --series AAPL
+    """  # noqa: D301  click's \b keeps the lines
     with invocation.job() as job:
         from forecaster.job.backtest import backtest as backtest_job
         from forecaster.job.report import report as tell
 
-        found = backtest_job(job, names=names, cutoffs=cutoffs, horizon=horizon, split=split)
+        with invocation.watched(job) as watched:
+            found = backtest_job(
+                watched, names=names, cutoffs=cutoffs, horizon=horizon, split=split
+            )
         if form == "json":
             emit_json(
                 {"backtest_id": found.backtest_id, "summary": asdict(found.summary),
                  "series": found.rows.as_dicts()}
             )  # fmt: skip
         else:
-            emit(found.rows, form)
+            emit(found.rows, form, columns=BACKTEST)
         told = tell(job, None, only=[name for name in job.settings.reporters if name != "console"])
         if form is None:
             invocation.say(_verdict(found.rows.as_dicts()))
@@ -136,7 +175,7 @@ def _verdict(rows: list[dict[str, Any]]) -> str:
 @formats
 @click.pass_obj
 def report(invocation: Invocation, form: str | None) -> None:
-    """Write the report of what the ledger holds."""
+    """Write the HTML report of what the ledger holds."""
     with invocation.job(create=False) as job:
         from forecaster.job.report import report as tell
 
@@ -182,10 +221,18 @@ def _tell(invocation: Invocation, job: "Job", summary: "RunSummary", form: str |
         invocation.say(f"Database: {job.ledger.place}")
         for path in paths.values():
             invocation.say(f"Report:   {path}")
-        invocation.say(NEXT.rstrip())
+        _suggest(invocation)
     for problem in job.registry.problems:
-        warn(f"plugin {problem}")
+        warn(str(problem))
     return [f"reporter {one.reporter}: {one.problem}" for one in told if one.problem]
+
+
+def _suggest(invocation: Invocation) -> None:
+    invocation.say("Next:")
+    commands = [(f"{invocation.program} {command}", why) for command, why in NEXT]
+    width = max(len(command) for command, why in commands if why)
+    for command, why in commands:
+        invocation.say(f"  {command:{width}}  {why}".rstrip())
 
 
 def _end(summary: "RunSummary", failures: list[str]) -> None:

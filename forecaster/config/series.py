@@ -66,15 +66,14 @@ class SeriesSettings(SeriesKeys):
     intervals: IntervalSettings = IntervalSettings()
 
 
-def _overrides(table: type[Table]) -> Any:
-    """Return a field for single keys of `table`, which the merged whole is validated by."""
+def _overrides(name: str, table: type[Table]) -> Any:
+    """Return a field for single keys of `[name]`, which the merged whole is validated by."""
     properties = table.model_json_schema()["properties"]
     for each in properties.values():
         del each["default"]
     return Field(
         default_factory=dict,
-        description=f"Single keys of [{table.__name__.removesuffix('Settings').lower()}] "
-        "that this series has otherwise.",
+        description=f"Single keys of [{name}] that this series has otherwise.",
         json_schema_extra={"properties": properties, "additionalProperties": False},
     )
 
@@ -94,9 +93,9 @@ class SeriesTable(SeriesKeys):
     name: Name | None = None
     """What the series is called; by default its symbol, with the field if that is not close."""
 
-    model: dict[str, Any] = _overrides(ModelSettings)
-    retrain: dict[str, Any] = _overrides(RetrainSettings)
-    intervals: dict[str, Any] = _overrides(IntervalSettings)
+    model: dict[str, Any] = _overrides("model", ModelSettings)
+    retrain: dict[str, Any] = _overrides("retrain", RetrainSettings)
+    intervals: dict[str, Any] = _overrides("intervals", IntervalSettings)
 
     @model_validator(mode="after")
     def _one_way_to_name_symbols(self) -> Self:

@@ -137,7 +137,7 @@ class Registry:
         broken = [str(each) for each in self._problems if each.plugin == name]
         if broken:
             return broken[0]
-        remedy = near(name, self._claimed(kind)) or f"install a plugin that provides a {kind}"
+        remedy = near(name, self._claimed(kind)) or f"install a plugin that provides {_a(kind)}"
         names = ", ".join(sorted({each.plugin for each in self._problems}))
         return f"{remedy} (plugins with problems: {names})" if names else remedy
 
@@ -222,6 +222,10 @@ class Registry:
             others = claims.setdefault(thing.name, [])
             if all(each.value is not thing for each in others):
                 others.append(Provided(thing, plugin.name, plugin.where))
+
+
+def _a(kind: Kind) -> str:
+    return f"an {kind}" if kind[0] in "ae" else f"a {kind}"
 
 
 def _claimed_twice(kind: Kind, name: str, claims: Sequence[Provided]) -> str:

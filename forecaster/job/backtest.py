@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from pydantic import ValidationError
+
 from forecaster import __version__
-from forecaster.config import SeriesSettings
-from forecaster.errors import DataError
+from forecaster.config import ModelSettings, SeriesSettings
+from forecaster.errors import ConfigError, DataError
 from forecaster.hooks import RunSummary
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
@@ -53,8 +55,13 @@ def backtest(
             whose lookback lies in the rest; the configuration's otherwise.
 
     Raises:
+        ConfigError: both cutoffs and split are given, or the horizon does not go with a series.
         DataError: no series has enough bars.
     """
+    if cutoffs is not None and split is not None:
+        raise ConfigError(
+            "cutoffs and split exclude each other", remedy="give --cutoffs or --split, not both"
+        )
     wanted = [_with_horizon(one, horizon) for one in chosen(job, names)]
     configured = job.settings.backtest
     extent = Extent(
@@ -71,7 +78,7 @@ def backtest(
             remedy="pull more bars, or lower --cutoffs, lookback or horizon",
             code="too_few_bars",
         )
-    backtest_id = _open(job, wanted, extent)
+    backtest_id = _open(job, standings, extent)
     nights = _nights(standings, scopes, backtest_id)
     work_through(job, without_finished(job.ledger, nights), tally)
     finish_backtest(job.ledger, backtest_id, now=job.clock())
@@ -87,7 +94,14 @@ def backtest(
 def _with_horizon(one: SeriesSettings, horizon: int | None) -> SeriesSettings:
     if horizon is None:
         return one
-    model = type(one.model).model_validate({**one.model.model_dump(), "horizon": horizon})
+    try:
+        model = ModelSettings.model_validate({**one.model.model_dump(), "horizon": horizon})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"horizon {horizon} does not go with series {one.name}: {reason}",
+            remedy="choose a shorter one, or set more history",
+        ) from error
     return one.model_copy(update={"model": model})
 
 
@@ -135,16 +149,19 @@ def _scope(
     return Scope(tuple(kept), sessions[-1], train_until)
 
 
-def _open(job: Job, wanted: Sequence[SeriesSettings], extent: Extent) -> int:
+def _open(job: Job, standings: Sequence[Standing], extent: Extent) -> int:
+    """Return the unfinished backtest of the same settings and bars, or a new one."""
+    wanted = [one.settings for one in standings]
     described: dict[str, Any] = {
         **asdict(extent),
         "series": {
-            one.name: {
-                **shaping_settings(one),
-                "retrain": one.retrain.model_dump(),
-                "intervals": one.intervals.model_dump(),
+            one.settings.name: {
+                **shaping_settings(one.settings),
+                "retrain": one.settings.retrain.model_dump(),
+                "intervals": one.settings.intervals.model_dump(),
+                "last": str(one.last),
             }
-            for one in wanted
+            for one in standings
         },
     }
     text = json.dumps(described, sort_keys=True)

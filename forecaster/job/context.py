@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,6 +56,7 @@ def open_job(
     settings: Settings,
     *,
     create: bool = True,
+    plugins: Sequence[str] | None = None,
     clock: Callable[[], datetime] = system_clock,
     progress: Progress = silent,
 ) -> Iterator[Job]:
@@ -64,6 +65,7 @@ def open_job(
     Args:
         settings: of config.toml and the environment.
         create: make a missing database.
+        plugins: the only plugins or distributions that may load; None allows all.
         clock: what time it is.
         progress: told how far the work has come.
 
@@ -71,7 +73,7 @@ def open_job(
         ForecasterError: the database cannot be used.
     """
     with open_ledger(settings.database_url(), create=create) as ledger:
-        registry = build_registry(settings.plugin_dirs())
+        registry = build_registry(settings.plugin_dirs(), plugins)
         yield Job(settings, ledger, registry, clock, progress)
 
 

@@ -25,7 +25,7 @@ def _decision(work: Work) -> Decision:
         return Decision("retrain", "forced", "asked for by --retrain", fingerprint)
     if model is None:
         return Decision("retrain", "no_model", "the series has no model yet", fingerprint)
-    age = len(work.past.sessions) - work.past.count_upto(model.cutoff)
+    age = len(work.calendar.sessions(model.cutoff, work.cutoff)) - 1
     evidence = Decision("reuse", "fresh", "", fingerprint, age, _allowed(every), model.fingerprint)
     if model.fingerprint != fingerprint:
         changed = ", ".join(_changed(model, work.turn.settings))

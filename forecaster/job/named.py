@@ -18,6 +18,11 @@ def require_plugins(registry: Registry, settings: Settings) -> None:
         require_activation(registry, one)
     for name in settings.reporters:
         _require(registry, registry.reporter, name, f"[reporters.{name}]")
+    require_executor(registry, settings)
+
+
+def require_executor(registry: Registry, settings: Settings) -> None:
+    """Refuse an executor that no plugin, working or broken, could provide."""
     _require(registry, registry.executor, settings.executor.name, "[executor] name")
 
 

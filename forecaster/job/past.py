@@ -1,5 +1,6 @@
 """The prices a series may know on one night: nothing after the cutoff gets past this module."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -33,23 +34,18 @@ class Past:
         quoted: (n,) values as traded.
         values: (n,) adjusted as of the cutoff, in the basis of the last quoted value.
         actions: splits and dividends up to the cutoff.
+        outcomes: values as traded on the awaited sessions, those without a value left out.
     """
 
     sessions: NDArray[np.datetime64]
     quoted: Floats
     values: Floats
     actions: Actions
+    outcomes: Mapping[date, float]
 
     def count_upto(self, session: date) -> int:
         """Return how many values there are up to a session."""
         return int(np.searchsorted(self.sessions, np.datetime64(session), side="right"))
-
-    def quoted_at(self, session: date) -> float | None:
-        """Return the value as traded on a session, None where there is none."""
-        place = self.count_upto(session) - 1
-        if place < 0 or self.sessions[place] != np.datetime64(session):
-            return None
-        return float(self.quoted[place])
 
     def basis(self, session: date) -> float:
         """Return the product of the splits up to a session."""
@@ -59,47 +55,70 @@ class Past:
 class Prices:
     """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
 
-    def __init__(self, ledger: Ledger, *, upto: date, nights: int) -> None:
+    def __init__(self, ledger: Ledger, *, first: date, last: date) -> None:
         self._ledger = ledger
-        self._upto = upto
-        self._nights = nights
-        self._read: dict[int, tuple[int, Bars, Actions, bool]] = {}
+        self._first = first
+        self._last = last
+        self._read: dict[int, _Read] = {}
 
     def past(
-        self, wanted: SeriesSettings, instrument: Instrument, cutoff: date, *, then: bool
+        self,
+        wanted: SeriesSettings,
+        instrument: Instrument,
+        cutoff: date,
+        *,
+        then: bool,
+        awaited: Sequence[date] = (),
     ) -> Past:
         """Return a series' prices up to the cutoff.
 
         Args:
             wanted: the series.
             instrument: whose bars these are.
-            cutoff: the last session that may be seen.
+            cutoff: the last session that may be seen, one from `first` to `last`.
             then: give revised bars the value that was known when the cutoff had settled.
+            awaited: sessions up to the cutoff whose values are asked for, however old.
 
         Raises:
             DataError: there is no bar at the cutoff (code "no_bar"), the field is empty
                 somewhere, a session is missing, or a price has no logarithm.
         """
-        bars, actions = self._bars(instrument, wanted.model.history, cutoff, then=then)
-        return _past(wanted, instrument, cutoff, bars, actions)
+        since = min([self._first, *awaited])
+        read = self._covering(instrument, wanted.model.history, since)
+        bars = read.bars
+        if read.revised and then:
+            bars, _, _ = read_bars(
+                self._ledger, instrument.id, since=since, upto=cutoff, count=read.history,
+                as_of=settled_by(instrument, cutoff),
+            )  # fmt: skip
+        return _past(wanted, instrument, cutoff, bars, read.actions, awaited)
 
-    def _bars(
-        self, instrument: Instrument, history: int, cutoff: date, *, then: bool
-    ) -> tuple[Bars, Actions]:
+    def _covering(self, instrument: Instrument, history: int, since: date) -> "_Read":
+        """Return `history` bars up to `since`, and all later ones, reading them at most once."""
         known = self._read.get(instrument.id)
-        if known is None or known[0] < history:
-            count = history + self._nights
-            bars, actions, revised = read_bars(
-                self._ledger, instrument.id, upto=self._upto, count=count
+        if known is None or known.history < history or known.since > since:
+            found = read_bars(
+                self._ledger, instrument.id, since=since, upto=self._last, count=history
             )
-            known = self._read[instrument.id] = (history, bars, actions, revised)
-        _, bars, actions, revised = known
-        if revised and then:
-            moment = settled_by(instrument, cutoff)
-            bars, actions, _ = read_bars(
-                self._ledger, instrument.id, upto=cutoff, count=history, as_of=moment
-            )
-        return bars, actions
+            known = self._read[instrument.id] = _Read(history, since, *found)
+        return known
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    history: int
+    since: date
+    bars: Bars
+    actions: Actions
+    revised: bool
+
+
+def carry(field: str, *, origin: float, wanted: float) -> float:
+    """Return the factor that carries a value from one basis to another.
+
+    A split divides prices and multiplies the number of shares.
+    """
+    return wanted / origin if field == "volume" else origin / wanted
 
 
 def settled_by(instrument: Instrument, session: date) -> datetime:
@@ -108,7 +127,12 @@ def settled_by(instrument: Instrument, session: date) -> datetime:
 
 
 def _past(
-    wanted: SeriesSettings, instrument: Instrument, cutoff: date, bars: Bars, actions: Actions
+    wanted: SeriesSettings,
+    instrument: Instrument,
+    cutoff: date,
+    bars: Bars,
+    actions: Actions,
+    awaited: Sequence[date],
 ) -> Past:
     bars = bars.upto(cutoff)
     if not len(bars) or bars.sessions[-1] != np.datetime64(cutoff):
@@ -118,6 +142,7 @@ def _past(
             remedy="run again when the source has it",
             code="no_bar",
         )
+    outcomes = _values_on(awaited, bars.sessions, bars.field(wanted.field))
     bars = _newest(bars, wanted.model.history)
     actions = _upto(actions, cutoff)
     quoted = bars.field(wanted.field)
@@ -126,7 +151,14 @@ def _past(
         values = adjust_volume(quoted, bars.sessions, actions, cutoff=cutoff)
     else:
         values = adjust(quoted, bars.sessions, bars.close, actions, cutoff=cutoff)
-    return Past(bars.sessions, quoted, values, actions)
+    return Past(bars.sessions, quoted, values, actions, outcomes)
+
+
+def _values_on(
+    awaited: Sequence[date], sessions: NDArray[np.datetime64], quoted: Floats
+) -> dict[date, float]:
+    wanted = np.isin(sessions, np.array(awaited, dtype="datetime64[D]")) & np.isfinite(quoted)
+    return dict(zip(sessions[wanted].tolist(), quoted[wanted].tolist(), strict=True))
 
 
 def _newest(bars: Bars, count: int) -> Bars:

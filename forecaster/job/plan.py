@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from forecaster.config import SeriesSettings
+from forecaster.errors import DataError
 from forecaster.job.settle import Standing
 from forecaster.ledger import Kind, Ledger, Night, Series
 from forecaster.ledger.knowledge import finished_nights
@@ -77,7 +78,7 @@ def plan_run(
     """
     plan = Plan()
     for one in standings:
-        tonight = _tonight(one, as_of)
+        tonight = _tonight(ledger, one, as_of)
         if one.series is None or tonight is None or one.today is None:
             continue
         kind = _kind(one, tonight)
@@ -129,6 +130,34 @@ def enough_bars(ledger: Ledger, one: Standing) -> list[date]:
     return sessions[bars_needed(one.settings.model) - 1 :]
 
 
+def refuse_impossible(
+    ledger: Ledger, standings: Sequence[Standing], first: date, last: date
+) -> None:
+    """Refuse a range of past sessions from which no series can be forecast.
+
+    Raises:
+        DataError: naming the range from which some can.
+    """
+    spans = [
+        (possible[0], one.today)
+        for one in standings
+        if one.today and (possible := enough_bars(ledger, one))
+    ]
+    if not standings or any(begin <= last and first <= end for begin, end in spans):
+        return
+    asked = f"from {first} to {last}" if first < last else f"from {first}"
+    needed = max(bars_needed(one.settings.model) for one in standings)
+    remedy = "pull more bars first"
+    if spans:
+        begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+        remedy = f"choose within {begin} to {end}"
+    raise DataError(
+        f"no series can be forecast {asked}: that takes {needed} settled bars up to there",
+        remedy=remedy,
+        code="no_such_session",
+    )
+
+
 def _kind(one: Standing, session: date) -> Kind:
     return "live" if session == one.today else "backfill"
 
@@ -138,10 +167,13 @@ def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
     return past[-count:] if count else []
 
 
-def _tonight(one: Standing, as_of: date | None) -> date | None:
-    """Return the session to forecast from: today, or the newest one up to `as_of`."""
+def _tonight(ledger: Ledger, one: Standing, as_of: date | None) -> date | None:
+    """Return the session to forecast from: today, or the newest one up to `as_of`, if any."""
     if as_of is None or one.today is None or as_of >= one.today:
         return one.today
+    possible = enough_bars(ledger, one)
+    if not possible or as_of < possible[0]:
+        return None
     if len(one.calendar.sessions(as_of, as_of)):
         return as_of
     return one.calendar.before(as_of, 1)[-1]

@@ -1,5 +1,6 @@
 """pull: ask each source for what is missing. The only stage that touches the network."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,6 +10,8 @@ from forecaster.errors import ForecasterError, PluginError, SourceError
 from forecaster.hooks import Quotes, Source
 from forecaster.job.context import Job
 from forecaster.ledger.prices import last_sessions
+
+LOG = logging.getLogger(__name__)
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
@@ -55,8 +58,8 @@ def _open_source(job: Job, name: str) -> Source | ForecasterError:
         return error
     except ForecasterError:
         raise
-    except Exception as error:  # noqa: BLE001  a foreign plugin may raise anything
-        return _foreign(f"source {name}", error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return foreign(f"source {name}", error)
 
 
 def _ask(
@@ -70,16 +73,23 @@ def _ask(
         quotes = source.fetch(symbol, last - OVERLAP if last else None, None)
     except ForecasterError as error:
         return Pulled(None, error)
-    except Exception as error:  # noqa: BLE001  a foreign plugin may raise anything
-        return Pulled(None, _foreign(f"source {name}", error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return Pulled(None, foreign(f"source {name}", error))
     if not isinstance(quotes, Quotes):  # a foreign plugin may return anything
         return Pulled(  # type: ignore[unreachable]
-            None, PluginError(f"source {name} returned a {type(quotes).__name__}")
+            None,
+            PluginError(
+                f"source {name} returned a {type(quotes).__name__} where Quotes were due",
+                remedy="report it to the plugin's author",
+                code="plugin_answer",
+            ),
         )
     return Pulled(quotes)
 
 
-def _foreign(who: str, error: Exception) -> PluginError:
+def foreign(who: str, error: BaseException) -> PluginError:
+    """Return what a plugin raised as a person may see it; -v logs where."""
+    LOG.debug("%s raised:", who, exc_info=error)
     return PluginError(
         f"{who} raised {type(error).__name__}: {error}",
         remedy="report it to the plugin's author; -v shows where",

@@ -1,5 +1,6 @@
 """report: gather what reporters may tell, and let each tell it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,10 +13,13 @@ from forecaster import __version__
 from forecaster.errors import ForecasterError, PluginError
 from forecaster.hooks import Report, Reporter, RunSummary, SeriesReport
 from forecaster.job.context import Job
+from forecaster.job.past import carry
 from forecaster.ledger import Series
 from forecaster.ledger.history import read_view
 from forecaster.ledger.prices import last_sessions, read_bars, read_series
 from forecaster.market import Actions, basis
+
+LOG = logging.getLogger(__name__)
 
 SESSIONS = 250
 """Of prices shown."""
@@ -56,7 +60,8 @@ def _tell(job: Job, name: str, gathered: Report) -> Told:
         return Told(name, made.report(gathered))
     except ForecasterError as error:
         return Told(name, None, error)
-    except Exception as error:  # noqa: BLE001  a foreign plugin may raise anything
+    except Exception as error:  # a foreign plugin may raise anything
+        LOG.debug("reporter %s raised:", name, exc_info=error)
         return Told(
             name, None, PluginError(f"reporter {name} raised {type(error).__name__}: {error}")
         )
@@ -85,8 +90,7 @@ def gather(job: Job, summary: RunSummary | None) -> Report:
 def _series_report(job: Job, one: Series, last: date) -> SeriesReport:
     bars, actions, _ = read_bars(job.ledger, one.instrument.id, upto=last, count=SESSIONS)
     values = bars.field(one.field)
-    bases = _bases(bars.sessions.tolist(), actions)
-    shown = values * bases / bases[-1]
+    ratios = [_ratio(one, actions, session, last) for session in bars.sessions.tolist()]
     mine = {"series": one.name, "source": one.instrument.source, "symbol": one.instrument.symbol,
             "field": one.field}  # fmt: skip
     named = {"series": one.name}
@@ -106,20 +110,19 @@ def _series_report(job: Job, one: Series, last: date) -> SeriesReport:
         attribution=one.instrument.attribution,
         prices=tuple(
             (session.isoformat(), float(value))
-            for session, value in zip(bars.sessions.tolist(), shown, strict=True)
+            for session, value in zip(bars.sessions.tolist(), values * ratios, strict=True)
             if np.isfinite(value)
         ),
-        past=tuple(_in_basis(row, actions, last) for row in past),
-        coming=_rows(job, "latest_forecast", named, ("horizon",)),
+        past=tuple(_in_basis(row, one, actions, last) for row in past),
+        coming=tuple(
+            _in_basis(row, one, actions, last)
+            for row in _rows(job, "latest_forecast", named, ("horizon",))
+        ),
         accuracy=_rows(job, "accuracy", named, ("kind", "horizon")),
         calibration=_rows(job, "calibration", named, ("kind", "level", "horizon")),
         decisions=_decisions(job, one.name),
-        backtest=_backtest(job, mine),
+        backtest=tuple(_in_basis(row, one, actions, last) for row in _backtest(job, mine)),
     )
-
-
-def _bases(sessions: Sequence[date], actions: Actions) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([basis(actions, session) for session in sessions])
 
 
 def _rows(
@@ -135,12 +138,16 @@ def _newest(job: Job, where: dict[str, Any], cutoffs: int) -> tuple[dict[str, An
     return rows[::-1]
 
 
-def _in_basis(row: dict[str, Any], actions: Actions, last: date) -> dict[str, Any]:
+def _ratio(one: Series, actions: Actions, session: date, last: date) -> float:
+    return carry(one.field, origin=basis(actions, session), wanted=basis(actions, last))
+
+
+def _in_basis(row: dict[str, Any], one: Series, actions: Actions, last: date) -> dict[str, Any]:
     """Return a forecast in the prices of the last session, as the prices beside it are."""
-    ratio = basis(actions, date.fromisoformat(row["cutoff"])) / basis(actions, last)
+    ratio = _ratio(one, actions, date.fromisoformat(row["cutoff"]), last)
     if ratio == 1.0:
         return row
-    return row | {name: row[name] * ratio for name in PRICE_COLUMNS if row[name] is not None}
+    return row | {name: row[name] * ratio for name in PRICE_COLUMNS if row.get(name) is not None}
 
 
 def _decisions(job: Job, name: str) -> tuple[dict[str, Any], ...]:

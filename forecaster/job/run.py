@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from forecaster.config import SeriesSettings, near
-from forecaster.errors import ConfigError, ForecasterError
+from forecaster.errors import ConfigError
 from forecaster.hooks import Executor, RunSummary
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
-from forecaster.job.named import require_activation, require_source
+from forecaster.job.named import require_activation, require_executor, require_source
 from forecaster.job.past import Prices
-from forecaster.job.plan import Due, Turn, plan_run
+from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
 from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
-from forecaster.job.work import Failed, Item, Work, each
+from forecaster.job.work import Failed, Item, Work, each, foreseen
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
@@ -40,13 +40,13 @@ class Tally:
     """What an execution has done so far."""
 
     started: float = field(default_factory=time.perf_counter)
+    series: int = 0
     sessions: set[tuple[str, date]] = field(default_factory=set)
     bars_pulled: int = 0
     trained: int = 0
     reused: int = 0
     forecasts: int = 0
     scored: int = 0
-    good: int = 0
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,9 +67,12 @@ def run(
 
     Raises:
         ConfigError: there is no series, or not that one, or its source or activation is unknown.
+        DataError: no series can be forecast as of that session.
     """
     tally = Tally()
     standings = prepare(job, chosen(job, names), tally)
+    if as_of is not None:
+        refuse_impossible(job.ledger, standings, as_of, as_of)
     nights = plan_run(
         job.ledger,
         standings,
@@ -103,11 +106,13 @@ def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
 
 def prepare(job: Job, wanted: Sequence[SeriesSettings], tally: Tally) -> list[Standing]:
     """Pull and settle; return the series that can be worked on, noting those that cannot."""
+    require_executor(job.registry, job.settings)
     for series in wanted:
         require_source(job.registry, series)
         require_activation(job.registry, series)
         if series.calendar:
             get_calendar(series.calendar)
+    tally.series = len(wanted)
     standings = settle(job, wanted, pull(job, wanted))
     ready = []
     for one in standings:
@@ -124,7 +129,8 @@ def work_through(job: Job, nights: Sequence[Due], tally: Tally) -> None:
     if not nights:
         return
     executor = job.executor()
-    prices = Prices(job.ledger, upto=max(due.night.session for due in nights), nights=len(nights))
+    sessions = [due.night.session for due in nights]
+    prices = Prices(job.ledger, first=min(sessions), last=max(sessions))
     for count, due in enumerate(nights, start=1):
         work_night(job, due, prices, executor, tally)
         job.progress("working sessions", count, len(nights))
@@ -168,13 +174,17 @@ def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices:
             night=night,
             calendar=get_calendar(night.calendar),
             past=prices.past(
-                turn.settings, turn.series.instrument, night.session, then=night.kind == "backfill"
+                turn.settings,
+                turn.series.instrument,
+                night.session,
+                then=night.kind == "backfill",
+                awaited=[said.target_session for said in knowledge.pending],
             ),
             activation=job.registry.activation(turn.settings.model.activation),
             knowledge=knowledge,
         )
-    except ForecasterError as error:
-        return Failed(turn, error)
+    except Exception as error:  # noqa: BLE001  one series must not stop the others
+        return Failed(turn, foreseen(error))
 
 
 def _count(tally: Tally, night: Night, items: Sequence[Item]) -> None:
@@ -183,7 +193,6 @@ def _count(tally: Tally, night: Night, items: Sequence[Item]) -> None:
         if isinstance(item, Failed):
             tally.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
             continue
-        tally.good += 1
         tally.scored += len(item.scores)
         tally.forecasts += len(item.forecasts)
         verdict = item.decision.verdict if item.decision else ""
@@ -195,7 +204,7 @@ def summary(tally: Tally, kind: str, standings: Sequence[Standing]) -> RunSummar
     """Return what an execution did, for people."""
     problems = tuple(f"{name}: {what}" for name, what in tally.problems.items())
     if problems:
-        status = "degraded" if tally.good else "failed"
+        status = "degraded" if len(problems) < tally.series else "failed"
     else:
         status = "done" if tally.sessions else "nothing"
     return RunSummary(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from forecaster.job.past import carry
 from forecaster.job.work import Work
 from forecaster.ledger import Pending, Score
 
@@ -13,13 +14,12 @@ def score(work: Work) -> Work:
 
 
 def _outcome(work: Work, said: Pending) -> Score | None:
-    quoted = work.past.quoted_at(said.target_session)
+    quoted = work.past.outcomes.get(said.target_session)
     if quoted is None:
         return None
-    # A split after the cutoff is undone: the outcome is told in the prices of the forecast. It
-    # multiplies the number of shares, and so works on volumes the other way round.
-    since = work.past.basis(said.target_session) / said.basis
-    actual = quoted / since if work.turn.settings.field == "volume" else quoted * since
+    # A split after the cutoff is undone: the outcome is told in the prices of the forecast.
+    now = work.past.basis(said.target_session)
+    actual = quoted * carry(work.turn.settings.field, origin=now, wanted=said.basis)
     return Score(
         pending=said,
         actual=actual,

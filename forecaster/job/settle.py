@@ -7,10 +7,10 @@ from datetime import date, timedelta
 import numpy as np
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import DataError, ForecasterError, PluginError, SourceError
+from forecaster.errors import DataError, ForecasterError
 from forecaster.hooks import Quotes
 from forecaster.job.context import Job
-from forecaster.job.pull import Address, Pulled
+from forecaster.job.pull import Address, Pulled, foreign
 from forecaster.ledger import Instrument, Series
 from forecaster.ledger.prices import (
     Stored,
@@ -21,6 +21,7 @@ from forecaster.ledger.prices import (
     store_quotes,
 )
 from forecaster.market import (
+    Actions,
     Bars,
     Calendar,
     actions_from_frame,
@@ -74,10 +75,14 @@ def settle(
         try:
             quotes = answer.quotes_or_raise()
             name = _calendar_name(quotes, configured.get(address), known.get(address))
-            stored[address] = _store(job, address, quotes, name)
-        except (DataError, PluginError, SourceError) as error:
+            quoted = _validated(job, address, quotes, name)
+        except ForecasterError as error:
             problems[address] = error
-    _register(job, wanted, {address: one.instrument.id for address, one in stored.items()})
+        except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
+            problems[address] = foreign(f"the answer of source {address[0]}", error)
+        else:
+            stored[address] = store_quotes(job.ledger, *quoted, now=job.clock())
+    _register(job, wanted)
     new_bars = {address: one.new_bars + one.revised_bars for address, one in stored.items()}
     return _standings(job, wanted, new_bars, problems)
 
@@ -95,7 +100,9 @@ def _calendar_name(quotes: Quotes, configured: str | None, known: Instrument | N
     )
 
 
-def _store(job: Job, address: Address, quotes: Quotes, calendar_name: str) -> Stored:
+def _validated(
+    job: Job, address: Address, quotes: Quotes, calendar_name: str
+) -> tuple[Instrument, Bars, Actions]:
     calendar = get_calendar(calendar_name)
     bars = _settled(job, quotes, calendar)
     _refuse_foreign(bars, calendar)
@@ -108,8 +115,7 @@ def _store(job: Job, address: Address, quotes: Quotes, calendar_name: str) -> St
         historical=quotes.historical,
         attribution=quotes.attribution,
     )
-    actions = actions_from_frame(quotes.actions)
-    return store_quotes(job.ledger, quoted, bars, actions, now=job.clock())
+    return quoted, bars, actions_from_frame(quotes.actions)
 
 
 def _settled(job: Job, quotes: Quotes, calendar: Calendar) -> Bars:
@@ -135,16 +141,16 @@ def _refuse_foreign(bars: Bars, calendar: Calendar) -> None:
         )
 
 
-def _register(job: Job, wanted: Sequence[SeriesSettings], ids: Mapping[Address, int]) -> None:
+def _register(job: Job, wanted: Sequence[SeriesSettings]) -> None:
+    """Make the series that the ledger does not know, of instruments that ever had a bar."""
+    instruments = read_instruments(job.ledger)
     known = read_series(job.ledger)
     new = []
     for one in wanted:
-        found = ids.get((one.source, one.symbol))
-        if found is None:
-            continue
+        found = instruments.get((one.source, one.symbol))
         had = known.get(one.name)
-        if had is None or (had.instrument.id, had.field) != (found, one.field):
-            new.append((one.name, found, one.field))
+        if found and (had is None or (had.instrument.id, had.field) != (found.id, one.field)):
+            new.append((one.name, found.id, one.field))
     if new:
         register_series(job.ledger, new, now=job.clock())
 

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from forecaster.errors import DataError, ForecasterError
 from forecaster.hooks import Executor
 from forecaster.job.decide import settings_text
 from forecaster.job.past import Floats
-from forecaster.job.work import Failed, Item, Work, each
+from forecaster.job.work import Failed, Item, Work, each, foreseen
 from forecaster.ledger import ModelVersion
 from forecaster.model import (
     Activation,
@@ -94,8 +94,8 @@ def run_task(task: Task) -> Trained:
             activation=task.activation,
             rng=np.random.default_rng(task.seed),
         )
-    except ForecasterError as error:
-        return Trained(None, time.perf_counter() - start, error)
+    except Exception as error:  # noqa: BLE001  a foreign activation may raise anything
+        return Trained(None, time.perf_counter() - start, foreseen(error))
     return Trained(network, time.perf_counter() - start)
 
 
@@ -104,7 +104,6 @@ def _with_new_model(item: Item, trained: Trained) -> Item:
         return Failed(item.turn, trained.error or ForecasterError("the training gave no network"))
     settings = item.turn.settings
     parameters = network_to_bytes(trained.network)
-    summary = trained.network.summary
     model = ModelVersion(
         id=None,
         cutoff=item.turn.train_until or item.cutoff,
@@ -112,15 +111,10 @@ def _with_new_model(item: Item, trained: Trained) -> Item:
         settings=settings_text(settings),
         seed=series_seed(settings.name, settings.model.seed),
         bars=len(_training_values(item)),
-        windows=summary.windows,
-        epochs=summary.epochs,
-        best_epoch=summary.best_epoch,
-        train_loss=summary.train_loss,
-        validation_loss=summary.validation_loss,
-        baseline_loss=summary.baseline_loss,
         seconds=trained.seconds,
         parameters=parameters,
         sha256=digest(parameters),
+        **asdict(trained.network.summary),
     )
     return replace(item, model=model, network=trained.network)
 

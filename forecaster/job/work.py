@@ -1,5 +1,6 @@
 """One series' work on one night: what is known when it begins, and what each stage adds."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +24,8 @@ from forecaster.ledger import (
 )
 from forecaster.market import Calendar
 from forecaster.model import Activation, Network
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,20 @@ def each(stage: Callable[[Work], Work], items: Sequence[Item]) -> list[Item]:
 
 
 def attempt(stage: Callable[[Work], Work], item: Work) -> Item:
-    """Run a stage for one series; a foreseeable failure becomes its outcome."""
+    """Run a stage for one series; whatever it raises becomes the outcome of that series alone."""
     try:
         return stage(item)
-    except ForecasterError as error:
-        return Failed(item.turn, error)
+    except Exception as error:  # noqa: BLE001  a foreign activation may raise anything
+        return Failed(item.turn, foreseen(error))
+
+
+def foreseen(error: Exception) -> ForecasterError:
+    """Return a failure as a person may see it; an unforeseen one says where to look."""
+    if isinstance(error, ForecasterError):
+        return error
+    logger.debug("unforeseen failure", exc_info=error)
+    return ForecasterError(
+        f"unforeseen {type(error).__name__}: {error}",
+        remedy="-v shows where; if no plugin of yours is there, please report it",
+        code="unforeseen",
+    )

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, or_, select, text
 
 from forecaster.ledger import tallies
 from forecaster.ledger.door import Ledger
@@ -14,8 +14,10 @@ from forecaster.ledger.schema import (
     FINISHED,
     LEVELS,
     awaiting,
+    decision,
     forecast,
     model_version,
+    run,
     run_series,
     score,
     tracker,
@@ -90,20 +92,22 @@ def _waiting(connection: Connection) -> list[str]:
 
 
 def _empty_nights(connection: Connection) -> list[str]:
-    made = (
-        select(func.count())
+    decided = (
+        select(decision.c.id)
         .where(
-            forecast.c.run_id == run_series.c.run_id,
-            forecast.c.series_id == run_series.c.series_id,
+            decision.c.run_id == run_series.c.run_id,
+            decision.c.series_id == run_series.c.series_id,
         )
-        .correlate(run_series)
-        .scalar_subquery()
+        .exists()
     )
-    rows = connection.execute(
-        select(run_series.c.run_id, run_series.c.series_id).where(
-            run_series.c.status.in_(FINISHED), made == 0
-        )
+    # A backtest's last night only scores: nothing was decided, and nothing is said.
+    finished = (
+        select(run_series.c.run_id, run_series.c.series_id)
+        .join(run)
+        .where(run_series.c.status.in_(FINISHED), or_(run.c.kind != "backtest", decided))
     )
+    made = select(forecast.c.run_id, forecast.c.series_id)
+    rows = connection.execute(finished.except_(made))
     return [f"run {row[0]} says done for series {row[1]} without a forecast" for row in rows]
 
 

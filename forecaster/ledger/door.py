@@ -1,16 +1,19 @@
 """Open a ledger, refusing what this program cannot read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Table, insert
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from forecaster.errors import LedgerError
 from forecaster.ledger import engine as engines
 from forecaster.ledger import upgrade
+
+PART = 500
+"""Ids in one statement."""
 
 
 class Ledger:
@@ -96,7 +99,6 @@ def upsert(
     rows: Sequence[dict[str, Any]],
     *,
     keys: Sequence[Any],
-    newer: str = "",
 ) -> None:
     """Insert rows or overwrite those with the same keys.
 
@@ -105,22 +107,22 @@ def upsert(
         table: where to.
         rows: all with the same columns.
         keys: columns or expressions of a unique index.
-        newer: overwrite only where this column's new value is greater.
     """
     if not rows:
         return
     statement = _insert(connection, table)
     named = {getattr(key, "name", key) for key in keys}
     changed = {name: statement.excluded[name] for name in rows[0] if name not in named}
-    guard = statement.excluded[newer] > table.c[newer] if newer else None
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=changed, where=guard), list(rows)
-    )
+    overwriting = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(overwriting, list(rows))
+
+
+def parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ids into lists that a statement can take: SQLite has at most 32,766 parameters."""
+    return (ids[start : start + PART] for start in range(0, len(ids), PART))
 
 
 def _insert(connection: Connection, table: Table) -> Any:
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return insert(table)
+    return postgresql.insert(table)

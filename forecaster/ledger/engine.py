@@ -1,6 +1,8 @@
 """Engines and transactions: what it takes for SQLite never to lock and never to lose a commit."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,17 +10,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 
 from forecaster.errors import ConfigError, LedgerError
 
 PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",  # a few commits a day: durability over speed
     "busy_timeout=30000",
     "trusted_schema=OFF",
     "journal_size_limit=67108864",
 )
+
+PATIENCE = 30.0  # seconds to wait for another program's lock
 
 WRITER_LOCK = 0x666F7265  # any constant: PostgreSQL's advisory lock of the one writer at a time
 
@@ -51,12 +54,13 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
 
 
 def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver's own transaction handling leaves SELECT and DDL outside transactions.
         connection.isolation_level = None
+        _turn_wal_on(connection)
         for pragma in (*PRAGMAS, f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -70,11 +74,32 @@ def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
     return engine
 
 
+def _turn_wal_on(connection: Any) -> None:
+    """Have readers and a writer side by side.
+
+    Programs that open a new file together collide here, and here SQLite does not wait.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent state, never blocked by a writer."""
-    with _plain_errors(engine), engine.connect().execution_options(reading=True) as connection:
-        yield connection
+    options: dict[str, Any] = {"reading": True}
+    if engine.dialect.name == "postgresql":
+        # By default each statement there would see what was committed just before it.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _plain_errors(engine), engine.connect() as connection:
+        yield connection.execution_options(**options)
 
 
 @contextmanager
@@ -94,6 +119,11 @@ def _plain_errors(engine: Engine) -> Iterator[None]:
         raise LedgerError(
             f"database {shown(engine.url)}: {_cause(error)}", remedy=_remedy(error), code="database"
         ) from error
+    except StatementError as error:
+        # A value that a column type refused: SQLAlchemy wraps what the type raised.
+        if isinstance(error.orig, LedgerError):
+            raise error.orig from None
+        raise
 
 
 def shown(url: URL) -> str:

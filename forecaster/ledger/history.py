@@ -1,11 +1,12 @@
 """Read the views: the same rows for commands, reports and people who write SQL."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, column, select, table, text
+from sqlalchemy import ColumnElement, bindparam, column, select, table, text
+from sqlalchemy.types import NullType
 
 from forecaster.ledger.door import Ledger
 from forecaster.ledger.records import Rows
@@ -44,9 +45,10 @@ def read_view(
 
 
 def _condition(name: str, value: Any) -> ColumnElement[bool]:
+    # Untyped, so that PostgreSQL takes an ISO text for a date as SQLite does.
     if isinstance(value, str | int | float):
-        return column(name) == value
-    return column(name).in_(list(value))
+        return column(name) == bindparam(None, value, type_=NullType())
+    return column(name).in_(bindparam(None, list(value), type_=NullType(), expanding=True))
 
 
 def _ordered(name: str) -> ColumnElement[Any]:
@@ -56,7 +58,10 @@ def _ordered(name: str) -> ColumnElement[Any]:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it."""
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime) and value.tzinfo:
+        # As SQLite has it stored, whatever the time zone of a PostgreSQL session.
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from forecaster.ledger.door import Ledger
+from forecaster.ledger.door import Ledger, parts
 from forecaster.ledger.records import Hit, Knowledge, ModelVersion, Night, Pending, Tracker
 from forecaster.ledger.schema import (
     FINISHED,
@@ -25,18 +25,22 @@ def finished_nights(
     ledger: Ledger, series_ids: Sequence[int], *, since: date, backtest_id: int | None = None
 ) -> set[tuple[int, date]]:
     """Return the (series id, session) pairs from `since` on whose night is stored."""
+    query = select_finished(backtest_id).where(run.c.session >= since)
     with ledger.reading() as connection:
-        rows = connection.execute(
-            select(run_series.c.series_id, run.c.session)
-            .join(run)
-            .where(
-                of_backtest(run.c.backtest_id, backtest_id),
-                run.c.session >= since,
-                run_series.c.series_id.in_(series_ids),
-                run_series.c.status.in_(FINISHED),
-            )
-        )
-        return {(row[0], row[1]) for row in rows}
+        return {
+            (row[0], row[1])
+            for part in parts(series_ids)
+            for row in connection.execute(query.where(run_series.c.series_id.in_(part)))
+        }
+
+
+def select_finished(backtest_id: int | None) -> Select[int, date]:
+    """Return the query for (series id, session) of stored nights, of whichever kind they are."""
+    return (
+        select(run_series.c.series_id, run.c.session)
+        .join(run)
+        .where(of_backtest(run.c.backtest_id, backtest_id), run_series.c.status.in_(FINISHED))
+    )
 
 
 def read_knowledge(ledger: Ledger, series_ids: Sequence[int], night: Night) -> dict[int, Knowledge]:
@@ -45,7 +49,7 @@ def read_knowledge(ledger: Ledger, series_ids: Sequence[int], night: Night) -> d
         pending = _pending(connection, series_ids, night)
         models = _models(connection, series_ids, night)
         trackers = _trackers(connection, series_ids, night)
-        hits = _hits(connection, trackers, night)
+        hits = _hits(connection, series_ids, night)
     return {
         one: Knowledge(
             pending=tuple(pending.get(one, ())),
@@ -129,28 +133,26 @@ def _trackers(
 
 
 def _hits(
-    connection: Connection, trackers: dict[int, list[Tracker]], night: Night
+    connection: Connection, series_ids: Sequence[int], night: Night
 ) -> dict[int, tuple[Hit, ...]]:
-    """Return the outcomes by this night, for series whose trackers know of later ones."""
-    late = [
-        one
-        for one, states in trackers.items()
-        if any(state.last_cutoff and state.last_cutoff >= night.session for state in states)
-    ]
-    if not late:
-        return {}
+    """Return the outcomes by this night, for series whose later outcomes are stored already."""
     f, o = forecast.c, score.c
+    mine = of_backtest(f.backtest_id, night.backtest_id)
+    late = connection.execute(
+        select(f.series_id)
+        .distinct()
+        .join(score, o.forecast_id == f.id)
+        .where(f.series_id.in_(series_ids), f.target_session > night.session, mine)
+    )
+    found: dict[int, list[Hit]] = {one: [] for one in late.scalars()}
+    if not found:
+        return {}
     rows = connection.execute(
         select(f.series_id, f.horizon, f.cutoff, o.inside80, o.inside95)
         .join(score, o.forecast_id == f.id)
-        .where(
-            f.series_id.in_(late),
-            f.target_session <= night.session,
-            of_backtest(f.backtest_id, night.backtest_id),
-        )
+        .where(f.series_id.in_(list(found)), f.target_session <= night.session, mine)
         .order_by(f.cutoff, f.horizon)
     )
-    found: dict[int, list[Hit]] = {one: [] for one in late}
     for row in rows:
         found[row[0]].append((row[1], row[2], row[3], row[4]))
     return {one: tuple(hits) for one, hits in found.items()}

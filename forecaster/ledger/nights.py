@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from forecaster.ledger.door import Ledger, fields, insert_new, upsert
-from forecaster.ledger.knowledge import of_backtest
+from forecaster.ledger.door import Ledger, fields, insert_new, parts, upsert
+from forecaster.ledger.knowledge import of_backtest, select_finished
 from forecaster.ledger.records import Night, SeriesNight, Stamp
 from forecaster.ledger.schema import (
     FINISHED,
@@ -43,7 +43,8 @@ def commit(
 ) -> int:
     """Store what a night adds for some series, and return the run's id.
 
-    A series whose night another process has finished meanwhile is left as it is.
+    A series whose night another process has finished meanwhile, as this kind or another, is left
+    as it is.
 
     Args:
         ledger: where to.
@@ -88,12 +89,9 @@ def _claim(connection: Connection, night: Night, stamp: Stamp) -> int:
 
 
 def _finished(storing: Storing) -> set[int]:
-    found = storing.connection.execute(
-        select(run_series.c.series_id).where(
-            run_series.c.run_id == storing.run_id, run_series.c.status.in_(FINISHED)
-        )
-    )
-    return set(found.scalars())
+    night = storing.night
+    query = select_finished(night.backtest_id).where(run.c.session == night.session)
+    return set(storing.connection.execute(query).scalars())
 
 
 def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, int]:
@@ -111,10 +109,8 @@ def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, i
             }
             for series_id, model in new
         ]
-        stored = storing.connection.execute(
-            insert(model_version).returning(model_version.c.id, sort_by_parameter_order=True), rows
-        ).scalars()
-        ids |= {series_id: id_ for (series_id, _), id_ in zip(new, stored, strict=True)}
+        query = insert(model_version).returning(model_version.c.series_id, model_version.c.id)
+        ids |= {row[0]: row[1] for row in storing.connection.execute(query, rows)}
     return ids
 
 
@@ -154,14 +150,10 @@ def _store_forecasts(
     ]
     if not rows:
         return
-    ids = storing.connection.execute(
-        insert(forecast).returning(forecast.c.id, sort_by_parameter_order=True), rows
-    ).scalars()
-    waiting = [
-        {"forecast_id": id_, "series_id": row["series_id"], "target_session": row["target_session"]}
-        for id_, row in zip(ids, rows, strict=True)
-    ]
-    storing.connection.execute(insert(awaiting), waiting)
+    f = forecast.c
+    query = insert(forecast).returning(f.id.label("forecast_id"), f.series_id, f.target_session)
+    waiting = storing.connection.execute(query, rows).mappings().fetchall()
+    storing.connection.execute(insert(awaiting), [dict(row) for row in waiting])
 
 
 def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
@@ -177,10 +169,10 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
     keys = [run_series.c.run_id, run_series.c.series_id]
     upsert(storing.connection, run_series, rows, keys=keys)
     complete = [one.series_id for one in fresh if one.completes_backfill]
-    if complete:
+    for part in parts(complete):
         storing.connection.execute(
             update(series)
-            .where(series.c.id.in_(complete), series.c.backfilled_at.is_(None))
+            .where(series.c.id.in_(part), series.c.backfilled_at.is_(None))
             .values(backfilled_at=storing.stamp.now)
         )
 

@@ -113,22 +113,30 @@ def _stored(connection: Connection, instrument_id: int, first: date) -> Iterable
 
 
 def read_bars(
-    ledger: Ledger, instrument_id: int, *, upto: date, count: int, as_of: datetime | None = None
+    ledger: Ledger,
+    instrument_id: int,
+    *,
+    upto: date,
+    count: int,
+    since: date | None = None,
+    as_of: datetime | None = None,
 ) -> tuple[Bars, Actions, bool]:
-    """Return the newest `count` bars up to a session, all actions, and whether any bar is revised.
+    """Return the newest bars up to a session, all actions, and whether any bar is revised.
 
     Args:
         ledger: where from.
         instrument_id: whose.
         upto: the last session wanted.
-        count: how many bars at most.
+        count: how many bars at most; with `since`, how many at most up to that session, and
+            all after it.
+        since: an earlier session.
         as_of: give each bar the value known at that moment; a bar first seen later has its first
             value. None gives the newest values.
     """
     with ledger.reading() as connection:
         first = connection.execute(
             select(bar.c.session)
-            .where(bar.c.instrument_id == instrument_id, bar.c.session <= upto)
+            .where(bar.c.instrument_id == instrument_id, bar.c.session <= (since or upto))
             .where(bar.c.revision == 1)
             .order_by(bar.c.session.desc())
             .offset(count - 1)

@@ -18,6 +18,7 @@ from forecaster.ledger.records import Rows
 RECURSIVE = 33  # sqlite3 names this action code only from Python 3.12 on
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, RECURSIVE}
 FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer", "writefile", "edit"}
+LONGEST = 50_000_000  # bytes of a text or blob; no clock stops one function that fills memory
 STEPS = 10_000  # virtual machine instructions between two looks at the clock
 
 
@@ -34,6 +35,8 @@ def read_only_query(ledger: Ledger, statement: str, *, limit: int, seconds: floa
         ConfigError: the statement is wrong, or does more than read.
         LedgerError: it took too long.
     """
+    if not statement.strip(" \t\r\n;"):
+        raise ConfigError("the statement is empty", remedy="write one SELECT, in quotes")
     run: Callable[..., Rows] = _sqlite if ledger.url.get_backend_name() == "sqlite" else _postgresql
     return run(ledger, statement, limit, seconds)
 
@@ -44,6 +47,7 @@ def _sqlite(ledger: Ledger, statement: str, limit: int, seconds: float) -> Rows:
     deadline = time.monotonic() + seconds
     try:
         connection.execute("PRAGMA trusted_schema=OFF")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         # A read-only connection alone can still attach and write other files.
         connection.set_authorizer(_authorize)
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
@@ -63,19 +67,18 @@ def _authorize(action: int, _first: str | None, second: str | None, *_: object) 
 
 
 def _postgresql(ledger: Ledger, statement: str, limit: int, seconds: float) -> Rows:
-    try:
-        with ledger.engine.connect() as connection:
-            connection.execute(text("SET TRANSACTION READ ONLY"))
-            connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-            # A cursor takes one SELECT and nothing else, so the transaction cannot be ended
-            # and another, writing one begun inside the text.
-            declared = f"DECLARE answer NO SCROLL CURSOR FOR {statement}"
-            connection.exec_driver_sql(declared.replace("%", "%%"))
-            result = connection.exec_driver_sql(f"FETCH {limit + 1} FROM answer")
-            return _rows(tuple(result.keys()), result.fetchall(), limit)
-    except DBAPIError as error:
-        cause = str(error.orig).split("\n")[0]
-        raise _explained(cause, seconds) from error
+    # A server-side cursor takes one SELECT and nothing else, in a message that holds one statement
+    # and nothing else: the read-only transaction cannot be ended, and another begun, inside it.
+    one_cursor = {"yield_per": limit + 1, "no_parameters": True}
+    with ledger.reading() as connection:
+        connection.detach()  # settings and locks that the statement leaves end with the connection
+        connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+        try:
+            result = connection.exec_driver_sql(statement, execution_options=one_cursor)
+            return _rows(tuple(result.keys()), result.fetchmany(limit + 1), limit)
+        except DBAPIError as error:
+            cause = str(error.orig).split("\n")[0]
+            raise _explained(cause, seconds) from error
 
 
 def _rows(columns: tuple[str, ...], found: Sequence[Any], limit: int) -> Rows:

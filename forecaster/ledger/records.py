@@ -169,8 +169,8 @@ Hit = tuple[int, date, bool, bool]
 class Knowledge:
     """What the ledger knows of one series when its night begins.
 
-    `hits_by_then` is given on a night that is older than what the trackers have learned from: the
-    outcomes that were known by then.
+    `hits_by_then` is given on a night that is older than a stored outcome, from which the trackers
+    may have learned: the outcomes that were known by then.
     """
 
     pending: tuple[Pending, ...] = ()

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from forecaster.ledger.door import upsert
+from forecaster.ledger.door import parts, upsert
+from forecaster.ledger.knowledge import of_backtest
 from forecaster.ledger.records import Score
 from forecaster.ledger.schema import forecast, score, tally
+from forecaster.ledger.types import Whole
 
 SUMS = (
     "n", "sum_error", "sum_abs_error", "sum_squared_error", "sum_baseline_abs_error",
@@ -72,13 +74,13 @@ def _read(
     connection: Connection, series_ids: Iterable[int], backtest_id: int | None
 ) -> dict[Cell, dict[str, float]]:
     t = tally.c
-    mine = t.backtest_id.is_(None) if backtest_id is None else t.backtest_id == backtest_id
-    rows = connection.execute(select(tally).where(t.series_id.in_(list(series_ids)), mine))
+    mine = select(tally).where(of_backtest(t.backtest_id, backtest_id))
     return {
         (row.series_id, row.kind, row.backtest_id, row.horizon): {
             name: getattr(row, name) for name in SUMS
         }
-        for row in rows
+        for part in parts(list(series_ids))
+        for row in connection.execute(mine.where(t.series_id.in_(part)))
     }
 
 
@@ -89,7 +91,8 @@ def disagreements(connection: Connection) -> list[str]:
     recomputed = connection.execute(
         select(f.series_id, f.kind, f.backtest_id, f.horizon, func.count(), func.sum(o.error),
                func.sum(o.abs_error), func.sum(o.error * o.error), func.sum(o.baseline_abs_error),
-               func.sum(squared_baseline), func.sum(o.inside80), func.sum(o.inside95),
+               func.sum(squared_baseline), func.sum(o.inside80, type_=Whole),
+               func.sum(o.inside95, type_=Whole),
                func.sum(f.hi80 - f.lo80), func.sum(f.hi95 - f.lo95))
         .join(score, o.forecast_id == f.id)
         .group_by(f.series_id, f.kind, f.backtest_id, f.horizon)

@@ -5,6 +5,7 @@ NumPy scalars would be stored as blobs by SQLite's driver, so every number is co
 """
 
 import math
+import operator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -58,8 +59,13 @@ class Whole(TypeDecorator[int]):
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
 
     def process_bind_param(self, value: Any, _dialect: Dialect) -> int | None:
-        """Return a Python int."""
-        return None if value is None else int(value)
+        """Return a Python int, raising LedgerError for what would have to be cut to one."""
+        try:
+            return None if value is None else operator.index(value)
+        except TypeError as error:
+            raise LedgerError(
+                f"{value!r} cannot be stored: an integer is needed", code="not_whole"
+            ) from error
 
 
 class Flag(TypeDecorator[bool]):
@@ -92,7 +98,9 @@ class Session(TypeDecorator[date]):
         return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Date())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Return what the driver stores."""
+        """Return what the driver stores, raising LedgerError for a date with a time."""
+        if isinstance(value, datetime):
+            raise LedgerError(f"{value} is not a session: a date is needed", code="not_a_session")
         if value is None or dialect.name != "sqlite":
             return value
         return value.isoformat()

@@ -8,18 +8,34 @@ from sqlalchemy.engine import URL
 
 from forecaster.errors import LedgerError
 from forecaster.ledger.engine import make_engine, reading, shown, writing
-from forecaster.ledger.schema import HEAD
+from forecaster.ledger.schema import HEAD, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 
 def current(engine: Engine) -> str | None:
-    """Return the revision the database is at, None when it has no tables of ours."""
+    """Return the revision the database is at, None when it has no tables of ours.
+
+    Raises:
+        LedgerError: it has tables of our names, and does not say of which schema.
+    """
     with reading(engine) as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        names = inspect(connection).get_table_names()
+        if "alembic_version" in names:
+            query = text("SELECT version_num FROM alembic_version")
+            found = connection.execute(query).scalar()
+            if found is not None:
+                return str(found)
+    strange = sorted(metadata.tables.keys() & set(names))
+    if strange:
+        raise LedgerError(
+            f"database {shown(engine.url)} has a table {strange[0]} but does not say of which "
+            "schema: it is another program's, or damaged",
+            remedy="name another database, or restore a backup",
+            code="unknown_schema",
+        )
+    return None
 
 
 def upgrade(url: URL) -> tuple[str | None, str]:

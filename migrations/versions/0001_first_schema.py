@@ -36,7 +36,7 @@ def finite(table: str, *columns: str) -> list[sa.CheckConstraint]:
     """Refuse infinities, and NaN where the database has it."""
     return [
         sa.CheckConstraint(
-            f"{column} BETWEEN -1e+300 AND 1e+300", name=f"ck_{table}_{column}_finite"
+            f"{column} BETWEEN -1e+300 AND 1e+300", name=op.f(f"ck_{table}_{column}_finite")
         )
         for column in columns
     ]
@@ -123,9 +123,12 @@ def create_run() -> None:
         sa.Column("seconds", types.Real(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("environment", sa.Text(), nullable=False),
-        sa.CheckConstraint("kind IN ('live', 'backfill', 'backtest')", name="ck_run_kind_known"),
+        *finite("run", "seconds"),
         sa.CheckConstraint(
-            "state IN ('running', 'done', 'degraded', 'failed')", name="ck_run_state_known"
+            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_run_kind_known")
+        ),
+        sa.CheckConstraint(
+            "state IN ('running', 'done', 'degraded', 'failed')", name=op.f("ck_run_state_known")
         ),
         sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_run_backtest_id"),
         sa.PrimaryKeyConstraint("id", name="pk_run"),
@@ -191,7 +194,7 @@ def create_model_version() -> None:
         sa.Column("seconds", types.Real(), nullable=False),
         sa.Column("parameters", sa.LargeBinary(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
-        *finite("model_version", "baseline_loss", "train_loss", "validation_loss"),
+        *finite("model_version", "baseline_loss", "seconds", "train_loss", "validation_loss"),
         sa.ForeignKeyConstraint(
             ["backtest_id"], ["backtest.id"], name="fk_model_version_backtest_id"
         ),
@@ -219,7 +222,7 @@ def create_run_series() -> None:
         sa.Column("stored_at", types.Moment(), nullable=False),
         sa.CheckConstraint(
             "status IN ('done', 'fallback', 'deferred', 'failed')",
-            name="ck_run_series_status_known",
+            name=op.f("ck_run_series_status_known"),
         ),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_run_series_run_id"),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_run_series_series_id"),
@@ -249,7 +252,21 @@ def create_tally() -> None:
         sa.Column("covered95", types.Whole(), nullable=False),
         sa.Column("sum_width80", types.Real(), nullable=False),
         sa.Column("sum_width95", types.Real(), nullable=False),
-        sa.CheckConstraint("kind IN ('live', 'backfill', 'backtest')", name="ck_tally_kind_known"),
+        *finite(
+            "tally",
+            "baseline_rmse",
+            "rmse",
+            "sum_abs_error",
+            "sum_baseline_abs_error",
+            "sum_baseline_squared_error",
+            "sum_error",
+            "sum_squared_error",
+            "sum_width80",
+            "sum_width95",
+        ),
+        sa.CheckConstraint(
+            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_tally_kind_known")
+        ),
         sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_tally_backtest_id"),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_tally_series_id"),
         sa.PrimaryKeyConstraint("id", name="pk_tally"),
@@ -274,7 +291,7 @@ def create_tracker() -> None:
         sa.Column("quantile", types.Real(), nullable=False),
         sa.Column("outcomes", types.Whole(), nullable=False),
         sa.Column("last_cutoff", types.Session(), nullable=False),
-        *finite("tracker", "quantile"),
+        *finite("tracker", "level", "quantile"),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_tracker_series_id"),
         sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_tracker_backtest_id"),
         sa.PrimaryKeyConstraint("id", name="pk_tracker"),
@@ -304,7 +321,7 @@ def create_decision() -> None:
         sa.Column("model_fingerprint", sa.Text(), nullable=True),
         sa.Column("decided_at", types.Moment(), nullable=False),
         sa.CheckConstraint(
-            "verdict IN ('retrain', 'reuse', 'fallback')", name="ck_decision_verdict_known"
+            "verdict IN ('retrain', 'reuse', 'fallback')", name=op.f("ck_decision_verdict_known")
         ),
         sa.ForeignKeyConstraint(["model_id"], ["model_version.id"], name="fk_decision_model_id"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_decision_run_id"),
@@ -341,17 +358,18 @@ def create_forecast() -> None:
         sa.Column("quantile95", types.Real(), nullable=False),
         sa.Column("basis", types.Real(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('live', 'backfill', 'backtest')", name="ck_forecast_kind_known"
+            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_forecast_kind_known")
         ),
-        sa.CheckConstraint("status IN ('ok', 'fallback')", name="ck_forecast_status_known"),
-        *finite("forecast", "baseline", "hi80", "hi95"),
-        sa.CheckConstraint("horizon >= 1", name="ck_forecast_horizon_positive"),
+        sa.CheckConstraint("status IN ('ok', 'fallback')", name=op.f("ck_forecast_status_known")),
+        *finite("forecast", "baseline", "basis", "hi80", "hi95"),
+        sa.CheckConstraint("horizon >= 1", name=op.f("ck_forecast_horizon_positive")),
         *finite("forecast", "lo80"),
         sa.CheckConstraint(
-            "lo95 <= lo80 AND lo80 <= hi80 AND hi80 <= hi95", name="ck_forecast_intervals_nested"
+            "lo95 <= lo80 AND lo80 <= hi80 AND hi80 <= hi95",
+            name=op.f("ck_forecast_intervals_nested"),
         ),
-        *finite("forecast", "lo95", "mean", "scale"),
-        sa.CheckConstraint("target_session > cutoff", name="ck_forecast_target_after_cutoff"),
+        *finite("forecast", "lo95", "mean", "quantile80", "quantile95", "scale"),
+        sa.CheckConstraint("target_session > cutoff", name=op.f("ck_forecast_target_after_cutoff")),
         sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_forecast_backtest_id"),
         sa.ForeignKeyConstraint(["model_id"], ["model_version.id"], name="fk_forecast_model_id"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_forecast_run_id"),
@@ -418,12 +436,20 @@ def keep_append_only() -> None:
                 f"CREATE TRIGGER forecast_no_{change.lower()} BEFORE {change} ON forecast "
                 "BEGIN SELECT RAISE(ABORT, 'forecast is append-only'); END"
             )
+        # REPLACE takes the old row away without the trigger above.
+        op.execute(
+            "CREATE TRIGGER forecast_no_replace BEFORE INSERT ON forecast WHEN EXISTS (SELECT 1 "
+            "FROM forecast f WHERE f.id = NEW.id OR (f.series_id = NEW.series_id AND f.kind = "
+            "NEW.kind AND coalesce(f.backtest_id, 0) = coalesce(NEW.backtest_id, 0) AND f.cutoff = "
+            "NEW.cutoff AND f.horizon = NEW.horizon)) "
+            "BEGIN SELECT RAISE(ABORT, 'forecast is append-only: UNIQUE cell'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION forecast_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'forecast is append-only'; END $$"
     )
     op.execute(
-        "CREATE TRIGGER forecast_append_only BEFORE UPDATE OR DELETE ON forecast "
-        "FOR EACH ROW EXECUTE FUNCTION forecast_is_append_only()"
+        "CREATE TRIGGER forecast_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON forecast "
+        "FOR EACH STATEMENT EXECUTE FUNCTION forecast_is_append_only()"
     )

@@ -33,7 +33,7 @@ def test_each_setting_has_its_origin(write: Write) -> None:
     found = {(each.table, each.key): (each.value, each.origin) for each in lines}
     assert found["model", "epochs"] == (7, "file")
     assert found["model", "seed"] == (5, "environment variable FORECASTER_MODEL_SEED")
-    assert found["model", "lookback"] == (20, "default")
+    assert found["model", "lookback"] == (10, "default")
     assert found["database", "url"] == ("/d.db", "--database")
     assert found["backtest", "split"] == (None, "default")
     assert found["series", "model"] == ({"lookback": 9}, "file")
@@ -95,3 +95,10 @@ def test_the_schema_knows_the_overrides_of_a_series() -> None:
     assert model["additionalProperties"] is False
     assert "default" not in model["properties"]["lookback"]
     assert "folder" not in document["properties"]
+
+
+def test_the_schema_names_the_table_that_a_series_overrides() -> None:
+    """The description of an override names the table of the file, [intervals] too."""
+    properties = schema()["$defs"]["SeriesTable"]["properties"]
+    for name in ("model", "retrain", "intervals"):
+        assert f"[{name}]" in properties[name]["description"]

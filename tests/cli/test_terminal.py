@@ -1,0 +1,76 @@
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def on_terminal(workspace: Path, columns: int, *args: str, piped: bool = False) -> str:
+    """Run a command on a terminal of so many columns; return all that it wrote there.
+
+    With `piped`, standard output goes elsewhere and only standard error is the terminal.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environ = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "forecaster", *args],
+        cwd=workspace, stdin=theirs, stdout=subprocess.DEVNULL if piped else theirs, stderr=theirs,
+        env={**environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    written = b"".join(_chunks(ours))
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return written.decode().replace("\r\n", "\n")
+
+
+def _chunks(terminal: int) -> "list[bytes]":
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:  # how Linux says that nobody writes any more
+            return chunks
+        if not chunk:
+            return chunks
+        chunks.append(chunk)
+
+
+def test_progress_is_shown_on_a_terminal_only(workspace: Path) -> None:
+    """A bar on a terminal's standard error even when the output is piped, and none with -q."""
+    backfill = ("backfill", "--from", "2012-06-04", "--to", "2012-06-05", "--json")
+    assert "working sessions" in on_terminal(workspace, 80, *backfill, piped=True)
+    assert on_terminal(workspace, 80, "-q", "run") == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["forecasts", "forecasts --past", "accuracy", "calibration", "runs", "models list",
+     "decisions", "series list", "plugins list"],
+)  # fmt: skip
+def test_tables_fit_80_columns(workspace: Path, command: str) -> None:
+    """On the usual terminal no line is wider than it, and no name or number is folded."""
+    text = ESCAPE.sub("", on_terminal(workspace, 80, *command.split()))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    piped = subprocess.run(
+        [sys.executable, "-m", "forecaster", *command.split()],
+        cwd=workspace, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "".join(text.split()) == "".join(piped.stdout.split())
+
+
+def test_a_narrow_terminal_cuts_nothing(workspace: Path) -> None:
+    """Where a table does not fit, the terminal wraps it: every digit is there."""
+    narrow = ESCAPE.sub("", on_terminal(workspace, 40, "forecasts"))
+    wide = ESCAPE.sub("", on_terminal(workspace, 200, "forecasts"))
+    assert narrow.split() == wide.split()

@@ -1,0 +1,201 @@
+"""Retrain or reuse: with which reason, and that a training depends on its series alone."""
+
+import numpy as np
+import pytest
+
+from forecaster.job.backfill import backfill
+
+from .project import NEEDED, Project, evening, walk, xnys
+
+DAYS = xnys("2023-01-03", "2023-06-30")
+NO_BACKFILL = "[schedule]\ninitial_backfill = 0\n"
+
+DECISIONS = (
+    "SELECT d.verdict, d.reason_code, d.reason, d.age_sessions, d.allowed_age FROM decision d "
+    "JOIN run r ON r.id = d.run_id ORDER BY r.session, d.id"
+)
+
+
+def follow(feed: Project, every: str = "63", more: str = "", **options: str) -> None:
+    """Let the project follow A of the feed."""
+    feed.quote("A", DAYS, walk(len(DAYS)))
+    settings = f"{NO_BACKFILL}[retrain]\nevery = {every}\n"
+    feed.follow("A", source="feed", more=more, settings=settings, **options)
+
+
+def nights(feed: Project, *at: int, **options: object) -> list[tuple[object, ...]]:
+    """Run on these days and return the decisions."""
+    for k in at:
+        feed.run(evening(DAYS[k]), **options)
+    return feed.sql(DECISIONS)
+
+
+def test_age_is_counted_in_sessions(feed: Project) -> None:
+    """A model is reused while it is younger than N sessions, and refitted at N."""
+    follow(feed, every="3")
+    found = nights(feed, 80, 81, 82, 83, 84)
+    assert [row[:2] for row in found] == [
+        ("retrain", "no_model"), ("reuse", "fresh"), ("reuse", "fresh"),
+        ("retrain", "age"), ("reuse", "fresh"),
+    ]  # fmt: skip
+    assert [row[3:] for row in found] == [(None, None), (1, 3), (2, 3), (3, 3), (1, 3)]
+    assert found[3][2] == "the model is 3 sessions old, 3 are allowed"
+
+
+def test_age_counts_nights_that_were_missed(feed: Project) -> None:
+    """Sessions without a run count, and so do those before all that training may see."""
+    follow(feed, every="65")
+    text = (feed.folder / "config.toml").read_text()
+    feed.configure(text.replace("[model]", f"[model]\nhistory = {NEEDED}"))
+    reused, retrained = nights(feed, NEEDED, NEEDED + 64, NEEDED + 65)[1:]
+    assert reused[1:3] == ("fresh", "the model is 64 sessions old, 65 are allowed")
+    assert retrained[1:3] == ("age", "the model is 65 sessions old, 65 are allowed")
+
+
+def test_always_and_never(feed: Project) -> None:
+    """With "always" every night trains; with "never" the first model is kept for ever."""
+    follow(feed, every='"always"')
+    assert [row[:2] for row in nights(feed, 80, 81)][1] == ("retrain", "age")
+    follow(feed, every='"never"')
+    verdict, code, reason, age, allowed = nights(feed, 123)[-1]
+    assert (verdict, code, age, allowed) == ("reuse", "fresh", 42, None)
+    assert reason == "the model is 42 sessions old, it is kept for ever"
+
+
+def test_changed_settings_say_what_changed(feed: Project) -> None:
+    """A setting that shapes the model leads to a new one, and the reason names it."""
+    follow(feed)
+    nights(feed, 80)
+    text = (feed.folder / "config.toml").read_text()
+    feed.configure(text.replace("hidden_size = 3", "hidden_size = 4"))
+    verdict, code, reason, *_ = nights(feed, 81)[-1]
+    assert (verdict, code) == ("retrain", "settings")
+    assert reason == "settings that shape the model have changed: hidden_size 3 to 4"
+
+
+def test_settings_that_shape_no_model_leave_it(feed: Project) -> None:
+    """Another age limit or interval is no reason to train."""
+    follow(feed)
+    nights(feed, 80)
+    text = (feed.folder / "config.toml").read_text().replace("every = 63", "every = 50")
+    feed.configure(text + "[intervals]\neta = 0.05\n")
+    assert nights(feed, 81)[-1][:2] == ("reuse", "fresh")
+
+
+def test_forced_decisions(feed: Project) -> None:
+    """--retrain trains a fresh model anew, --reuse keeps one that is too old."""
+    follow(feed, every="1")
+    assert nights(feed, 80, forced="reuse")[-1][:2] == ("retrain", "no_model")
+    assert nights(feed, 81, forced="reuse")[-1][:2] == ("reuse", "forced")
+    assert nights(feed, 82, forced="retrain")[-1][:2] == ("retrain", "forced")
+
+
+def test_reuse_cannot_keep_a_model_of_other_settings(feed: Project) -> None:
+    """--reuse trains where the stored model does not fit the settings any more."""
+    follow(feed)
+    nights(feed, 80)
+    text = (feed.folder / "config.toml").read_text()
+    feed.configure(text.replace("lookback = 3", "lookback = 4"))
+    assert nights(feed, 81, forced="reuse")[-1][:2] == ("retrain", "settings")
+
+
+def test_later_model_is_not_used_for_an_earlier_night(feed: Project) -> None:
+    """A past night takes the newest model up to its cutoff, or trains its own."""
+    follow(feed)
+    nights(feed, 70, 90)
+    with feed.job(evening(DAYS[90])) as job:
+        backfill(job, first=DAYS[65], last=DAYS[80])
+    rows = feed.sql(
+        "SELECT f.cutoff, m.cutoff FROM forecast f JOIN model_version m ON m.id = f.model_id"
+    )
+    assert all(model <= cutoff for cutoff, model in rows)
+    used = dict(rows)
+    assert used[str(DAYS[69])] == str(DAYS[65])
+    assert used[str(DAYS[80])] == str(DAYS[70])
+
+
+def test_training_depends_on_its_series_alone(project: Project) -> None:
+    """The same model comes out whichever others are trained beside it, in whichever order."""
+    for seed, symbol in enumerate("ABC"):
+        project.quote(symbol, DAYS, walk(len(DAYS), seed))
+    digests = {}
+    for symbols in ("A", "ABC", "CBA"):
+        (project.folder / "forecaster.db").unlink(missing_ok=True)
+        project.follow(*symbols, settings=NO_BACKFILL)
+        project.run()
+        rows = project.sql(
+            "SELECT s.name, m.sha256 FROM model_version m JOIN series s ON s.id = m.series_id"
+        )
+        digests[symbols] = dict(rows)
+    assert digests["A"]["A"] == digests["ABC"]["A"]
+    assert digests["ABC"] == digests["CBA"]
+    assert len(set(digests["ABC"].values())) == 3
+
+
+@pytest.mark.parametrize("damage", ["zeroblob(10)", "substr(parameters, 1, 900)"])
+def test_damaged_parameters_are_refused(feed: Project, damage: str) -> None:
+    """A model whose bytes do not have their digest is not used; --retrain replaces it."""
+    follow(feed)
+    nights(feed, 80)
+    feed.write(f"UPDATE model_version SET parameters = {damage}")
+    summary = feed.run(evening(DAYS[81]))
+    assert summary.status == "failed"
+    assert "parameters of model 1 are damaged" in summary.problems[0]
+    assert "--retrain" in summary.problems[0]
+    assert feed.sql("SELECT count(*) FROM forecast") == [(3,)]
+    assert feed.run(evening(DAYS[81]), forced="retrain").status == "done"
+
+
+def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
+    """A network that cannot be fitted fails its series by name; the others are forecast."""
+    for seed, symbol in enumerate("AB"):
+        project.quote(symbol, DAYS, walk(len(DAYS), seed))
+    project.follow("A", settings=NO_BACKFILL)
+    text = (project.folder / "config.toml").read_text()
+    wild = (
+        '[[series]]\nsource = "csv"\nsymbol = "B"\n'
+        'model = {optimizer = "sgd", learning_rate = 10.0, clip_norm = 0.0, epochs = 200, '
+        'activation = "identity", lookback = 40, horizon = 1, loss_on = "all", '
+        'batch_size = 8, hidden_size = 8}\n'
+    )
+    project.configure(wild + text)
+    with np.errstate(all="ignore"):
+        summary = project.run()
+    assert summary.status == "degraded"
+    (problem,) = summary.problems
+    assert problem.startswith("B: ")
+    assert "training diverged in epoch" in problem
+    assert "lower learning_rate" in problem
+    assert project.sql("SELECT DISTINCT series FROM latest_forecast") == [("A",)]
+    assert project.sql("SELECT status, reason_code FROM run_series ORDER BY 1") == [
+        ("done", "ok"), ("failed", "diverged"),
+    ]  # fmt: skip
+    assert project.sql("SELECT state FROM run") == [("degraded",)]
+
+
+def test_foreign_activation_that_raises_fails_its_series_alone(project: Project) -> None:
+    """An activation plugin that raises in training is a failure of the series that names it."""
+    project.plugin(
+        "bad",
+        '''
+        from forecaster import hookimpl
+        from forecaster.model import Activation
+
+        def burst(*_):
+            raise RuntimeError("burst")
+
+        @hookimpl
+        def forecaster_activations():
+            return [Activation("burst", burst, burst)]
+        ''',
+    )
+    for seed, symbol in enumerate("AB"):
+        project.quote(symbol, DAYS, walk(len(DAYS), seed))
+    project.follow("A", "B", settings=NO_BACKFILL)
+    text = (project.folder / "config.toml").read_text()
+    project.configure(text.replace('"B"\n', '"B"\nmodel = {activation = "burst"}\n', 1))
+    summary = project.run()
+    assert summary.status == "degraded"
+    assert "B: " in summary.problems[0]
+    assert "burst" in summary.problems[0]
+    assert project.sql("SELECT DISTINCT series FROM latest_forecast") == [("A",)]

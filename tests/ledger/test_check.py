@@ -1,0 +1,154 @@
+"""`db check`: silent on a whole ledger, and not silent on any of the faults it looks for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.backtests import start_backtest
+from forecaster.ledger.check import check_ledger
+
+from .small import (
+    NOW,
+    add_series,
+    backfill,
+    backtest,
+    failed,
+    live,
+    model,
+    refeed,
+    store,
+    walk,
+    worked,
+)
+
+NAMES = [
+    "integrity", "foreign keys", "running sums", "model parameters", "waiting forecasts", "nights",
+    "trackers",
+]  # fmt: skip
+
+
+@pytest.fixture
+def walked(ledger: Ledger) -> Ledger:
+    """Return a ledger after live nights, backfill, a backtest and a failure."""
+    one, two = add_series(ledger, "a", "b")
+    walk(ledger, [backfill(0), backfill(1), live(2), live(3), live(4), backfill(1)], one, two)
+    store(ledger, live(5), worked(ledger, live(5), one), failed(two))
+    trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
+    walk(ledger, [backtest(number, trial) for number in range(4)], one)
+    # A backtest's last night scores, and says nothing more.
+    last = worked(ledger, backtest(4, trial), one)
+    store(ledger, backtest(4, trial), replace(last, decision=None, model=None, forecasts=()))
+    return ledger
+
+
+def wrong(ledger: Ledger) -> list[str]:
+    """Return the names of the checks that failed."""
+    found = check_ledger(ledger, refeed)
+    assert [one.name for one in found] == NAMES
+    assert all((one.detail == "ok") == one.ok for one in found)
+    return [one.name for one in found if not one.ok]
+
+
+def test_a_whole_ledger_passes(walked: Ledger) -> None:
+    """Nothing is wrong with a ledger that the program alone has written."""
+    assert wrong(walked) == []
+
+
+def test_an_empty_ledger_passes(ledger: Ledger) -> None:
+    """Nothing is wrong with nothing."""
+    assert wrong(ledger) == []
+
+
+FAULTS = {
+    "a sum was changed": ("UPDATE tally SET sum_error = sum_error + 0.001 WHERE id = 1",
+                          ["running sums"]),
+    "a count was changed": ("UPDATE tally SET covered95 = covered95 + 1 WHERE id = 2",
+                            ["running sums"]),
+    "a sum was deleted": ("DELETE FROM tally WHERE id = 1", ["running sums"]),
+    "a sum is of nothing": (
+        "INSERT INTO tally SELECT id + 1000, series_id, kind, backtest_id, horizon + 9, n, "
+        "sum_error, sum_abs_error, sum_squared_error, sum_baseline_abs_error, "
+        "sum_baseline_squared_error, rmse, baseline_rmse, covered80, covered95, sum_width80, "
+        "sum_width95 FROM tally WHERE id = 1", ["running sums"]),
+    "a score was changed": ("UPDATE score SET error = 5, abs_error = 5 WHERE forecast_id = 1",
+                            ["running sums"]),
+    "a hit was changed": ("UPDATE score SET inside80 = 1 - inside80 WHERE forecast_id = 1",
+                          ["running sums", "trackers"]),
+    "a tracker was changed": ("UPDATE tracker SET quantile = quantile + 0.5 WHERE id = 1",
+                              ["trackers"]),
+    "a tracker forgot": ("UPDATE tracker SET outcomes = outcomes - 1 WHERE id = 2", ["trackers"]),
+    "a tracker was deleted": ("DELETE FROM tracker WHERE id = 1", ["trackers"]),
+    "a model's bytes were changed": ("UPDATE model_version SET parameters = settings_bytes",
+                                     ["model parameters"]),
+    "a forecast was forgotten": (
+        "DELETE FROM awaiting WHERE forecast_id = (SELECT max(forecast_id) FROM awaiting)",
+        ["waiting forecasts"]),
+    "a scored forecast waits": (
+        "INSERT INTO awaiting SELECT f.id, f.series_id, f.target_session FROM forecast f WHERE id = 1",
+        ["waiting forecasts"]),
+    "a failure says done": ("UPDATE run_series SET status = 'done' WHERE status = 'failed'",
+                            ["nights"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(walked: Ledger, fault: str) -> None:
+    """Each planted fault fails the check that looks for it, and no other."""
+    change, expected = FAULTS[fault]
+    other = "x'00'" if walked.url.get_backend_name() == "sqlite" else "'x'::bytea"
+    with walked.writing() as connection:
+        changed = connection.execute(text(change.replace("settings_bytes", other)))
+        assert changed.rowcount
+    assert wrong(walked) == expected
+
+
+def test_a_night_that_decided_and_said_nothing_is_found(ledger: Ledger) -> None:
+    """Only a backtest's last night may be done without a forecast; one that decided may not."""
+    [one] = add_series(ledger, "a")
+    trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
+    silent = replace(worked(ledger, backtest(0, trial), one), forecasts=(), model=model(0))
+    store(ledger, backtest(0, trial), silent)
+    assert wrong(ledger) == ["nights"]
+
+
+def without_foreign_keys(ledger: Ledger, change: Callable[[Connection], None]) -> None:
+    """Change the file as another program would, that does not look at foreign keys."""
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN")
+        change(connection)
+        connection.commit()
+        connection.invalidate()
+
+
+def test_a_lost_parent_is_found(sqlite_ledger: Ledger) -> None:
+    """A row whose parent is gone fails the check of foreign keys."""
+    [one] = add_series(sqlite_ledger, "a")
+    walk(sqlite_ledger, [live(0)], one)
+    without_foreign_keys(
+        sqlite_ledger, lambda it: it.execute(text("DELETE FROM instrument")) and None
+    )
+    assert wrong(sqlite_ledger) == ["foreign keys"]
+
+
+def test_a_damaged_index_is_found(sqlite_ledger: Ledger, tmp_path: Path) -> None:
+    """A page of an index that holds something else fails the check of integrity."""
+    [one] = add_series(sqlite_ledger, "a")
+    walk(sqlite_ledger, [live(number) for number in range(3)], one)
+    with sqlite_ledger.reading() as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'ix_forecast_target'"
+        page = connection.exec_driver_sql(query).scalar_one()
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    sqlite_ledger.close()
+    path = tmp_path / "only.db"
+    content = bytearray(path.read_bytes())
+    middle = (page - 1) * size + size - 20
+    content[middle : middle + 10] = b"\1" * 10
+    path.write_bytes(content)
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        assert "integrity" in wrong(ledger)

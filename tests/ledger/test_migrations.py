@@ -1,0 +1,373 @@
+"""From nothing to the newest schema, whole or not at all, and never past what is known."""
+
+import importlib.resources
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from forecaster.errors import ConfigError, ForecasterError, LedgerError
+from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.engine import make_engine, parse_url, reading, writing
+from forecaster.ledger.schema import HEAD, metadata
+from forecaster.ledger.upgrade import alembic_config, known_revisions, upgrade
+
+from .killed import failing, tables
+from .small import add_series, contents, live, store, worked
+
+HERE = Path(__file__).parent
+VIEWS = {
+    "accuracy", "backtest_accuracy", "bar_history", "calibration", "current_tally",
+    "decision_history", "forecast_history", "forecast_revision", "latest_forecast",
+    "model_history", "run_history", "series_history",
+}  # fmt: skip
+
+
+class InjectedError(Exception):
+    """A failure that no code foresees."""
+
+
+def shape(connection: Connection) -> dict[str, Any]:
+    """Return all there is to know of the tables, in words of the database itself."""
+    if connection.dialect.name == "sqlite":
+        return sqlite_shape(connection)
+    return postgresql_shape(connection)
+
+
+def sqlite_shape(connection: Connection) -> dict[str, Any]:
+    """Return columns in order, the lines of each CREATE TABLE, and the indexes."""
+    found: dict[str, Any] = {}
+    rows = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master").fetchall()
+    for kind, name, sql in rows:
+        if kind == "table" and name != "alembic_version":
+            columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({name})").fetchall()
+            lines = {line.strip().rstrip(",") for line in sql.splitlines()}
+            found[name] = ([tuple(row) for row in columns], lines)
+        if kind == "index" and sql:
+            found[name] = sql
+    return found
+
+
+def postgresql_shape(connection: Connection) -> dict[str, Any]:
+    """Return columns in order, constraints and indexes from the catalogue."""
+    queries = {
+        "columns": "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, "
+        "column_default FROM information_schema.columns WHERE table_schema = 'public'",
+        "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
+        "FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+        "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes "
+        "WHERE schemaname = 'public'",
+    }
+    return {
+        name: {
+            tuple(row)
+            for row in connection.exec_driver_sql(query)
+            if row[0] not in VIEWS | {"alembic_version"}
+        }
+        for name, query in queries.items()
+    }
+
+
+@pytest.fixture
+def from_metadata(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return the shape of tables made from the metadata, without migrations."""
+    if dialect == "sqlite":
+        url = f"sqlite:///{tmp_path / 'metadata.db'}"
+    else:
+        url = request.getfixturevalue("postgresql").create()
+    engine = make_engine(parse_url(url))
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        yield shape(connection)
+    engine.dispose()
+
+
+def test_blank_to_head_equals_the_metadata(ledger: Ledger, from_metadata: Any) -> None:
+    """The migrations make the very tables, columns, constraints and indexes the program names."""
+    with ledger.reading() as connection:
+        migrated = shape(connection)
+    assert migrated == from_metadata
+
+
+def test_the_comparison_sees_one_missing_check(ledger: Ledger, from_metadata: Any) -> None:
+    """The comparison above fails for a schema that lacks a single constraint."""
+    with ledger.writing() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("DROP INDEX uq_forecast_cell")
+        else:
+            connection.exec_driver_sql(
+                "ALTER TABLE forecast DROP CONSTRAINT ck_forecast_mean_finite"
+            )
+        assert shape(connection) != from_metadata
+
+
+def test_every_table_is_strict(sqlite_ledger: Ledger) -> None:
+    """SQLite refuses a value of the wrong type in every table."""
+    with sqlite_ledger.reading() as connection:
+        rows = connection.exec_driver_sql("PRAGMA table_list").mappings().fetchall()
+    strict = {row["name"] for row in rows if row["strict"]}
+    assert strict == set(metadata.tables)
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+def test_every_constraint_has_a_name(ledger: Ledger) -> None:
+    """A later migration finds every constraint by its name: batch mode drops those without."""
+    with ledger.reading() as connection:
+        looking = inspect(connection)
+        for table in metadata.tables:
+            assert looking.get_pk_constraint(table)["name"]
+            for one in (
+                *looking.get_check_constraints(table),
+                *looking.get_unique_constraints(table),
+                *looking.get_foreign_keys(table),
+            ):
+                assert re.match(rf"(ck|uq|fk)_{table}_", str(one["name"])), one
+
+
+def test_the_views_are_there(ledger: Ledger) -> None:
+    """The views of the documentation exist, and no others."""
+    with ledger.reading() as connection:
+        assert set(inspect(connection).get_view_names()) == VIEWS
+
+
+def test_head_is_the_newest_script() -> None:
+    """The schema the program demands is the one its migrations lead to, in a single line."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert scripts.get_heads() == [HEAD]
+    assert known_revisions()[0] == HEAD
+
+
+def test_there_is_no_way_down() -> None:
+    """The first migration cannot be undone: that would delete every forecast."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert not hasattr(scripts.get_revision("0001").module, "downgrade")
+
+
+def test_migrations_are_found_beside_the_package() -> None:
+    """The scripts are read from the installed package, wherever the program runs."""
+    folder = Path(str(importlib.resources.files("forecaster.migrations")))
+    assert (folder / "versions" / "0001_first_schema.py").is_file()
+
+
+def test_an_upgrade_that_fails_leaves_nothing(blank_url: str) -> None:
+    """A failure before any of its statements leaves no table behind, and a retry succeeds."""
+
+    def fail() -> None:
+        raise InjectedError
+
+    when = 1
+    while True:
+        try:
+            with failing(when, fail):
+                upgrade(parse_url(blank_url))
+            break
+        except InjectedError:
+            assert not tables(blank_url)
+            when += 1
+    assert when > 40
+    assert tables(blank_url)
+
+
+def test_an_upgrade_that_is_killed_leaves_nothing(blank_url: str) -> None:
+    """SIGKILL before a statement or the commit leaves the old schema, and a retry succeeds."""
+    subprocess.run([sys.executable, HERE / "killed.py", blank_url, "3"], check=True)
+
+
+def test_upgrades_at_once_are_one_upgrade(blank_url: str) -> None:
+    """Several programs that open a blank database together all get the same whole ledger."""
+    code = (
+        "import sys; from forecaster.ledger import open_ledger; import alembic.command; "
+        "print(flush=True); input(); open_ledger(sys.argv[1], create=True).close()"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, blank_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(5)
+    ]
+    for child in children:
+        assert child.stdout
+        child.stdout.readline()
+    for child in children:
+        assert child.stdin
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+    assert [child.communicate() and child.returncode for child in children] == [0] * 5
+    with open_ledger(blank_url) as ledger:
+        assert not any(contents(ledger).values())
+
+
+def test_upgrading_twice_changes_nothing(ledger: Ledger) -> None:
+    """An upgrade of a ledger at the newest schema leaves every row."""
+    [one] = add_series(ledger, "a")
+    store(ledger, live(0), worked(ledger, live(0), one))
+    before = contents(ledger)
+    assert upgrade(ledger.url) == (HEAD, HEAD)
+    assert contents(ledger) == before
+
+
+def set_revision(ledger: Ledger, change: str) -> None:
+    """Change what the database says of its own schema."""
+    with ledger.writing() as connection:
+        connection.execute(text(change))
+
+
+def refusal(url: str, *, create: bool) -> ForecasterError:
+    """Return the error that opening raises, demanding that it is one line."""
+    with pytest.raises(ForecasterError) as caught:
+        open_ledger(url, create=create)
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+    return caught.value
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_newer_schema_is_refused(ledger: Ledger, url: str, create: bool) -> None:
+    """A database of a newer program is refused, and the remedy is to upgrade the program."""
+    set_revision(ledger, "UPDATE alembic_version SET version_num = '9999'")
+    error = refusal(url, create=create)
+    assert (error.code, error.exit_code) == ("newer_schema", 1)
+    assert "pip install --upgrade" in error.remedy
+    with pytest.raises(LedgerError, match="does not know"):
+        upgrade(parse_url(url))
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_an_older_schema_is_refused(
+    ledger: Ledger, url: str, create: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database of an older program is refused, and the remedy is the command to run."""
+    monkeypatch.setattr("forecaster.ledger.upgrade.HEAD", "0002")
+    error = refusal(url, create=create)
+    assert error.code == "old_schema"
+    assert "forecaster db upgrade" in error.remedy
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_tables_without_a_revision_are_refused(ledger: Ledger, url: str, create: bool) -> None:
+    """A ledger that lost the note of its schema is neither used nor changed."""
+    [one] = add_series(ledger, "a")
+    store(ledger, live(0), worked(ledger, live(0), one))
+    before = contents(ledger)
+    set_revision(ledger, "DELETE FROM alembic_version")
+    error = refusal(url, create=create)
+    assert error.code == "unknown_schema"
+    assert "backup" in error.remedy
+    assert contents(ledger) == before
+
+
+def test_a_missing_database_is_made_only_when_asked(tmp_path: Path) -> None:
+    """Reading never makes a database; the error names the command that does."""
+    path = tmp_path / "none.db"
+    error = refusal(f"sqlite:///{path}", create=False)
+    assert error.code == "no_database"
+    assert not path.exists()
+    open_ledger(f"sqlite:///{path}", create=True).close()
+    assert path.exists()
+
+
+def test_a_blank_server_database_is_refused_by_readers(postgresql: Any) -> None:
+    """Reading never makes tables in a database that has none."""
+    error = refusal(postgresql.create(), create=False)
+    assert error.code == "no_schema"
+
+
+def test_an_empty_file_is_a_missing_database(tmp_path: Path) -> None:
+    """A file of no bytes is refused by readers and filled by writers."""
+    path = tmp_path / "empty.db"
+    path.touch()
+    assert refusal(f"sqlite:///{path}", create=False).code == "no_database"
+    with open_ledger(f"sqlite:///{path}", create=True) as ledger:
+        assert not any(contents(ledger).values())
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, create: bool) -> None:
+    """Another file is refused, and not one byte of it changes."""
+    path = tmp_path / "letter.txt"
+    path.write_bytes(b"Dear Sir or Madam, " * 300)
+    before = path.read_bytes()
+    error = refusal(f"sqlite:///{path}", create=create)
+    assert "not a forecaster database" in error.remedy
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_the_database_of_another_program_is_left_alone(blank_url: str, create: bool) -> None:
+    """A database that holds other tables gets none of ours."""
+    engine = make_engine(parse_url(blank_url))
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE run (letters TEXT)")
+    assert isinstance(refusal(blank_url, create=create), LedgerError)
+    with reading(engine) as connection:
+        assert inspect(connection).get_table_names() == ["run"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("place", ["missing/ledger.db", "file/ledger.db", "folder"])
+def test_a_place_that_cannot_hold_a_database_is_refused(tmp_path: Path, place: str) -> None:
+    """A missing folder, a file in its place or a folder for the file: one line, nothing made."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    error = refusal(f"sqlite:///{tmp_path / place}", create=True)
+    assert isinstance(error, LedgerError)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Without the right to write, the error says so and what to do."""
+    tmp_path.chmod(0o500)
+    error = refusal(f"sqlite:///{tmp_path / 'ledger.db'}", create=True)
+    assert error.code == "unwritable"
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """The database and the files beside it can be read by nobody else, whatever the umask."""
+    before = os.umask(0)
+    try:
+        with open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", create=True) as ledger:
+            add_series(ledger, "a")
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["ledger.db", "ledger.db-wal", "ledger.db-shm"], 0o600)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "", "mysql+nodriver://a/b", "oracle://a"])
+def test_a_url_that_is_none_is_a_configuration_error(url: str) -> None:
+    """What is no URL, or of a database without a driver, is refused with exit code 2."""
+    with pytest.raises(ConfigError) as caught:
+        open_ledger(url, create=True)
+    assert caught.value.exit_code == 2
+
+
+def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    """A PostgreSQL that is not there is an error of one line without the password."""
+    error = refusal(f"postgresql://me:secret@/none?host={tmp_path}", create=True)
+    assert error.code == "database"
+    assert "server runs" in error.remedy
+    assert "secret" not in str(error)
+
+
+def test_a_damaged_ledger_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    """A file whose head is overwritten is refused, and no empty ledger takes its place."""
+    path = tmp_path / "ledger.db"
+    open_ledger(f"sqlite:///{path}", create=True).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    broken = b"\0" * 100 + path.read_bytes()[100:]
+    path.write_bytes(broken)
+    error = refusal(f"sqlite:///{path}", create=True)
+    assert "backup" in error.remedy
+    assert path.read_bytes() == broken
