@@ -11,16 +11,18 @@ JOIN series s ON s.id = f.series_id
 JOIN instrument i ON i.id = s.instrument_id
 LEFT JOIN score o ON o.forecast_id = f.id
 ;
+-- CROSS JOIN makes SQLite begin with the series; it would rather read through all forecasts.
 CREATE VIEW latest_forecast AS
 SELECT f.id AS forecast_id, f.run_id, f.kind, s.name AS series, i.source, i.symbol, s.field,
        f.cutoff, f.horizon, f.target_session, f.issued_at, f.model_id, f.status,
        f.mean AS forecast, f.lo80, f.hi80, f.lo95, f.hi95, f.baseline
 FROM series s
 JOIN instrument i ON i.id = s.instrument_id
-JOIN forecast f ON f.series_id = s.id AND f.kind = 'live' AND coalesce(f.backtest_id, 0) = 0
- AND f.cutoff = (SELECT max(n.cutoff) FROM forecast n
-                 WHERE n.series_id = s.id AND n.kind = 'live' AND coalesce(n.backtest_id, 0) = 0)
-WHERE s.replaced_at IS NULL
+CROSS JOIN forecast f
+WHERE s.replaced_at IS NULL AND f.series_id = s.id AND f.kind = 'live'
+  AND coalesce(f.backtest_id, 0) = 0
+  AND f.cutoff = (SELECT max(n.cutoff) FROM forecast n
+                  WHERE n.series_id = s.id AND n.kind = 'live' AND coalesce(n.backtest_id, 0) = 0)
 ;
 -- Of a series' backtests the newest one counts.
 CREATE VIEW current_tally AS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from rich import box
@@ -18,11 +19,20 @@ from .wording import EN_DASH, plain
 PIPE_WIDTH: Final = 1000
 
 
+class Patient(Console):
+    """A console that falls silent when nobody reads any more, instead of ending the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the other reporters and what comes after them go on."""
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 class Paper:
     """Standard output, where text from outside can neither style nor control a terminal."""
 
     def __init__(self, width: int | None) -> None:
-        self.console = Console(
+        self.console = Patient(
             file=sys.stdout, width=width, markup=False, emoji=False, highlight=False
         )
         self.wraps = width is not None or self.console.is_terminal

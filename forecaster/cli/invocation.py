@@ -119,5 +119,6 @@ def _is_on_path(called: Path) -> bool:
 
 
 def warn(text: str) -> None:
-    """Print a line to standard error."""
-    click.echo(f"forecaster: {printable(text)}", err=True)
+    """Print a line, and never two, to standard error."""
+    line = printable(text).replace("\n", "\\n")
+    click.echo(f"forecaster: {line}", err=True)

@@ -228,6 +228,12 @@ def sql(invocation: Invocation, statement: str, limit: int, form: str | None) ->
 
     with invocation.ledger() as ledger:
         rows = read_only_query(ledger, statement, limit=limit)
+    twice = {name for name in rows.columns if rows.columns.count(name) > 1}
+    if twice and form == "json":
+        raise ConfigError(
+            f"SQL: two columns are named {min(twice)!r}, which an object cannot hold",
+            remedy="give one another name with AS",
+        )
     emit(rows, form, empty="No rows.")
     if rows.cut:
         warn(f"only the first {limit} rows are shown: --limit shows more")

@@ -1,6 +1,5 @@
 """pull: ask each source for what is missing. The only stage that touches the network."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,9 +8,8 @@ from forecaster.config import SeriesSettings
 from forecaster.errors import ForecasterError, PluginError, SourceError
 from forecaster.hooks import Quotes, Source
 from forecaster.job.context import Job
+from forecaster.job.foreign import foreign
 from forecaster.ledger.prices import last_sessions
-
-LOG = logging.getLogger(__name__)
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
@@ -71,8 +69,6 @@ def _ask(
         return Pulled(None, source)
     try:
         quotes = source.fetch(symbol, last - OVERLAP if last else None, None)
-    except ForecasterError as error:
-        return Pulled(None, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
         return Pulled(None, foreign(f"source {name}", error))
     if not isinstance(quotes, Quotes):  # a foreign plugin may return anything
@@ -85,13 +81,3 @@ def _ask(
             ),
         )
     return Pulled(quotes)
-
-
-def foreign(who: str, error: BaseException) -> PluginError:
-    """Return what a plugin raised as a person may see it; -v logs where."""
-    LOG.debug("%s raised:", who, exc_info=error)
-    return PluginError(
-        f"{who} raised {type(error).__name__}: {error}",
-        remedy="report it to the plugin's author; -v shows where",
-        code="plugin_raised",
-    )

@@ -1,6 +1,5 @@
 """report: gather what reporters may tell, and let each tell it."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from forecaster import __version__
-from forecaster.errors import ForecasterError, PluginError
+from forecaster.errors import ForecasterError
 from forecaster.hooks import Report, Reporter, RunSummary, SeriesReport
 from forecaster.job.context import Job
+from forecaster.job.foreign import foreign
 from forecaster.job.past import carry
 from forecaster.ledger import Series
 from forecaster.ledger.history import read_view
 from forecaster.ledger.prices import last_sessions, read_bars, read_series
 from forecaster.market import Actions, basis
-
-LOG = logging.getLogger(__name__)
 
 SESSIONS = 250
 """Of prices shown."""
@@ -58,13 +56,8 @@ def _tell(job: Job, name: str, gathered: Report) -> Told:
         options = job.settings.reporters.get(name, {})
         made: Reporter = job.registry.reporter(name)(options, job.settings.folder)
         return Told(name, made.report(gathered))
-    except ForecasterError as error:
-        return Told(name, None, error)
-    except Exception as error:  # a foreign plugin may raise anything
-        LOG.debug("reporter %s raised:", name, exc_info=error)
-        return Told(
-            name, None, PluginError(f"reporter {name} raised {type(error).__name__}: {error}")
-        )
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return Told(name, None, foreign(f"reporter {name}", error))
 
 
 def gather(job: Job, summary: RunSummary | None) -> Report:

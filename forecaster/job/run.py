@@ -18,6 +18,7 @@ from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
+from forecaster.job.foreign import foreseen
 from forecaster.job.named import require_activation, require_executor, require_source
 from forecaster.job.past import Prices
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
@@ -25,7 +26,7 @@ from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
-from forecaster.job.work import Failed, Item, Work, each, foreseen
+from forecaster.job.work import Failed, Item, Work, each
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit

@@ -10,7 +10,8 @@ from forecaster.config import SeriesSettings
 from forecaster.errors import DataError, ForecasterError
 from forecaster.hooks import Quotes
 from forecaster.job.context import Job
-from forecaster.job.pull import Address, Pulled, foreign
+from forecaster.job.foreign import foreign
+from forecaster.job.pull import Address, Pulled
 from forecaster.ledger import Instrument, Series
 from forecaster.ledger.prices import (
     Stored,
@@ -76,8 +77,6 @@ def settle(
             quotes = answer.quotes_or_raise()
             name = _calendar_name(quotes, configured.get(address), known.get(address))
             quoted = _validated(job, address, quotes, name)
-        except ForecasterError as error:
-            problems[address] = error
         except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
             problems[address] = foreign(f"the answer of source {address[0]}", error)
         else:

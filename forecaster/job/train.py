@@ -11,8 +11,9 @@ from forecaster.config import ModelSettings
 from forecaster.errors import DataError, ForecasterError
 from forecaster.hooks import Executor
 from forecaster.job.decide import settings_text
+from forecaster.job.foreign import foreign, foreseen
 from forecaster.job.past import Floats
-from forecaster.job.work import Failed, Item, Work, each, foreseen
+from forecaster.job.work import Failed, Item, Work, each
 from forecaster.ledger import ModelVersion
 from forecaster.model import (
     Activation,
@@ -50,7 +51,7 @@ def train(items: Sequence[Item], executor: Executor) -> list[Item]:
     wanted = [k for k, item in enumerate(items) if _retrains(item)]
     tasks = [_task(item) for k in wanted if isinstance(item := items[k], Work)]
     fitted = list(items)
-    for k, trained in zip(wanted, executor.map(run_task, tasks), strict=True):
+    for k, trained in zip(wanted, _run(executor, tasks), strict=True):
         fitted[k] = _with_new_model(fitted[k], trained)
     return each(_with_stored_model, fitted)
 
@@ -81,6 +82,17 @@ def _training_values(work: Work) -> Floats:
 def series_seed(name: str, seed: int) -> int:
     """Return the seed of one series: the same whichever other series are trained beside it."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4])
+
+
+def _run(executor: Executor, tasks: Sequence[Task]) -> list[Trained]:
+    """Let the executor train; where it does not, no task has a network."""
+    try:
+        done = list(executor.map(run_task, tasks))
+        if len(done) != len(tasks):
+            raise ValueError(f"{len(done)} results for {len(tasks)} tasks")  # noqa: TRY301
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return [Trained(None, 0.0, foreign(f"executor {executor.name}", error)) for _ in tasks]
+    return done
 
 
 def run_task(task: Task) -> Trained:

@@ -1,6 +1,5 @@
 """One series' work on one night: what is known when it begins, and what each stage adds."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from forecaster.errors import ForecasterError
+from forecaster.job.foreign import foreseen
 from forecaster.job.past import Floats, Past
 from forecaster.job.plan import Turn
 from forecaster.ledger import (
@@ -24,8 +24,6 @@ from forecaster.ledger import (
 )
 from forecaster.market import Calendar
 from forecaster.model import Activation, Network
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +96,3 @@ def attempt(stage: Callable[[Work], Work], item: Work) -> Item:
         return stage(item)
     except Exception as error:  # noqa: BLE001  a foreign activation may raise anything
         return Failed(item.turn, foreseen(error))
-
-
-def foreseen(error: Exception) -> ForecasterError:
-    """Return a failure as a person may see it; an unforeseen one says where to look."""
-    if isinstance(error, ForecasterError):
-        return error
-    logger.debug("unforeseen failure", exc_info=error)
-    return ForecasterError(
-        f"unforeseen {type(error).__name__}: {error}",
-        remedy="-v shows where; if no plugin of yours is there, please report it",
-        code="unforeseen",
-    )

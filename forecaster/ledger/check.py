@@ -112,22 +112,24 @@ def _empty_nights(connection: Connection) -> list[str]:
 
 
 def _trackers(ledger: Ledger, refeed: Refeed) -> list[str]:
-    f, o, t = forecast.c, score.c, tracker.c
-    fed: dict[tuple[Any, ...], list[tuple[bool, bool]]] = defaultdict(list)
+    f, o = forecast.c, score.c
+    fed: dict[tuple[Any, ...], list[bool]] = defaultdict(list)
     with ledger.reading() as connection:
-        states = connection.execute(select(tracker).order_by(t.id)).fetchall()
+        states = {
+            (one.series_id, one.backtest_id, one.horizon, one.level): (one.outcomes, one.quantile)
+            for one in connection.execute(select(tracker).order_by(tracker.c.id))
+        }
         hits = connection.execute(
             select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95)
             .join(score, o.forecast_id == f.id)
             .where(o.fed == 1)
             .order_by(f.cutoff)
         )
-        for series_id, backtest_id, horizon, inside80, inside95 in hits:
-            fed[series_id, backtest_id, horizon].append((inside80, inside95))
-    wrong = []
-    for state in states:
-        pairs = fed[state.series_id, state.backtest_id, state.horizon]
-        mine = [pair[LEVELS.index(state.level)] for pair in pairs]
-        if (len(mine), refeed(state.level, mine)) != (state.outcomes, state.quantile):
-            wrong.append(f"series {state.series_id}, horizon {state.horizon}, {state.level:g}")
-    return wrong
+        for *cell, inside80, inside95 in hits:
+            for level, inside in zip(LEVELS, (inside80, inside95), strict=True):
+                fed[*cell, level].append(inside)
+    return [
+        f"series {cell[0]}, horizon {cell[2]}, {cell[3]:g}"
+        for cell in {**states, **fed}
+        if states.get(cell) != (len(fed[cell]), refeed(cell[3], fed[cell]))
+    ]

@@ -36,7 +36,7 @@ def read_only_query(ledger: Ledger, statement: str, *, limit: int, seconds: floa
         LedgerError: it took too long.
     """
     if not statement.strip(" \t\r\n;"):
-        raise ConfigError("the statement is empty", remedy="write one SELECT, in quotes")
+        raise _empty()
     run: Callable[..., Rows] = _sqlite if ledger.url.get_backend_name() == "sqlite" else _postgresql
     return run(ledger, statement, limit, seconds)
 
@@ -52,7 +52,9 @@ def _sqlite(ledger: Ledger, statement: str, limit: int, seconds: float) -> Rows:
         connection.set_authorizer(_authorize)
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), STEPS)
         cursor = connection.execute(statement)
-        columns = tuple(entry[0] for entry in cursor.description or ())
+        if cursor.description is None:
+            raise _empty()
+        columns = tuple(entry[0] for entry in cursor.description)
         return _rows(columns, cursor.fetchmany(limit + 1), limit)
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _explained(str(error), seconds) from error
@@ -74,8 +76,8 @@ def _postgresql(ledger: Ledger, statement: str, limit: int, seconds: float) -> R
         connection.detach()  # settings and locks that the statement leaves end with the connection
         connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
         try:
-            result = connection.exec_driver_sql(statement, execution_options=one_cursor)
-            return _rows(tuple(result.keys()), result.fetchmany(limit + 1), limit)
+            with connection.exec_driver_sql(statement, execution_options=one_cursor) as result:
+                return _rows(tuple(result.keys()), result.fetchmany(limit + 1), limit)
         except DBAPIError as error:
             cause = str(error.orig).split("\n")[0]
             raise _explained(cause, seconds) from error
@@ -93,8 +95,11 @@ def _explained(cause: str, seconds: float) -> LedgerError | ConfigError:
             remedy="narrow it by series or cutoff",
             code="query_timeout",
         )
-    if "not authorized" in cause or "prohibited" in cause or "readonly" in cause:
-        return ConfigError(
-            f"`sql` only reads: {cause}", remedy="write one SELECT over the views of docs/sql.md"
-        )
-    return ConfigError(f"SQL: {cause}", remedy="the views and their columns are in docs/sql.md")
+    return ConfigError(
+        f"SQL: {cause}",
+        remedy="`sql` only reads: write one SELECT over the views of docs/sql.md",
+    )
+
+
+def _empty() -> ConfigError:
+    return ConfigError("the statement is empty", remedy="write one SELECT, in quotes")

@@ -85,6 +85,8 @@ def test_what_could_not_be_foreseen_is_raised() -> None:
         (["models", "show", "99"], "there is no model 99; `forecaster models list` shows them"),
         (["sql", "delete from forecast"], "`sql` only reads"),
         (["sql", "select * from nowhere"], "SQL: no such table: nowhere"),
+        (["sql", "select 1 as a, 2 as a", "--json"], "two columns are named 'a'"),
+        (["--config", "no\nwhere.toml", "runs"], "no configuration file no where.toml"),
         (["--config", "nowhere.toml", "runs"], "there is no configuration file nowhere.toml"),
         (["--database", "mysql://host/name", "runs"], "--database: database.url"),
         (["series", "pause", "GOOG"], "the ledger has no series 'GOOG'"),

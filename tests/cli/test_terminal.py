@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+SESSION = "2012-06-04"
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -47,7 +48,7 @@ def _chunks(terminal: int) -> "list[bytes]":
 
 def test_progress_is_shown_on_a_terminal_only(workspace: Path) -> None:
     """A bar on a terminal's standard error even when the output is piped, and none with -q."""
-    backfill = ("backfill", "--from", "2012-06-04", "--to", "2012-06-05", "--json")
+    backfill = ("backfill", "--from", SESSION, "--to", SESSION, "--json")
     assert "working sessions" in on_terminal(workspace, 80, *backfill, piped=True)
     assert on_terminal(workspace, 80, "-q", "run") == ""
 
@@ -74,3 +75,12 @@ def test_a_narrow_terminal_cuts_nothing(workspace: Path) -> None:
     narrow = ESCAPE.sub("", on_terminal(workspace, 40, "forecasts"))
     wide = ESCAPE.sub("", on_terminal(workspace, 200, "forecasts"))
     assert narrow.split() == wide.split()
+
+
+def test_the_tables_of_a_run_are_whole_on_a_narrow_terminal(workspace: Path) -> None:
+    """Too narrow a terminal cuts no session, price or interval of the daily job's table."""
+    text = ESCAPE.sub("", on_terminal(workspace, 50, "run", "--series", "IBM", "--as-of", SESSION))
+    number = r"\d+\.\d+"
+    interval = rf"{number} \S+ {number}"
+    row = rf"IBM +1 +2013-03-04 +{number} +{interval} +{interval} +{number} *$"
+    assert re.search(row, text, re.MULTILINE)

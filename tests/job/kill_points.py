@@ -21,7 +21,6 @@ from forecaster.job.context import open_job
 from forecaster.job.run import run
 from forecaster.market import get_calendar
 
-
 contacts = 0
 
 

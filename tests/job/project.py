@@ -32,8 +32,8 @@ NEEDED = 56
 # What follows from a clock and not from prices.
 TIMES = {"issued_at", "scored_at", "created_at", "decided_at", "stored_at", "first_seen_at",
          "started_at", "finished_at", "backfilled_at", "replaced_at", "seconds"}  # fmt: skip
-TABLES = ("instrument", "series", "bar", "action", "backtest", "run", "run_series",
-          "model_version", "decision", "forecast", "score", "awaiting", "tracker", "tally")  # fmt: skip
+TABLES = ("instrument", "series", "bar", "action", "backtest", "run", "run_series", "model_version",
+          "decision", "forecast", "score", "awaiting", "tracker", "tally")  # fmt: skip
 
 # A source that is not historical: it quotes the files of a folder and may be told to misbehave.
 FEED = '''
@@ -99,14 +99,15 @@ class Project:
     """A project's folder, and what one does with it."""
 
     folder: Path
-    url: str = ""
     summaries: list[RunSummary] = field(default_factory=list)
 
     def configure(self, text: str) -> None:
         """Write config.toml."""
         (self.folder / "config.toml").write_text(dedent(text))
 
-    def follow(self, *symbols: str, source: str = "csv", more: str = "", settings: str = "") -> None:
+    def follow(
+        self, *symbols: str, source: str = "csv", more: str = "", settings: str = ""
+    ) -> None:
         """Write a config.toml with small networks for these symbols.
 
         Args:

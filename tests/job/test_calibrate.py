@@ -74,9 +74,7 @@ def test_wrong_tracker_is_found(feed: Project) -> None:
     for session in DAYS[80:84]:
         feed.run(evening(session))
     with feed.job() as job:
-        assert all(
-            one.ok for one in check_ledger(job.ledger, lambda *fed: refeed(*fed, ETA))
-        )
+        assert all(one.ok for one in check_ledger(job.ledger, lambda *fed: refeed(*fed, ETA)))
     feed.write("UPDATE tracker SET quantile = quantile - 0.004 WHERE horizon = 1 AND level = 0.8")
     assert states(feed) != recomputed(feed)
     with feed.job() as job:
@@ -84,7 +82,9 @@ def test_wrong_tracker_is_found(feed: Project) -> None:
     assert [one.name for one in wrong] == ["trackers"]
 
 
-def test_states_are_the_same_after_a_pause(feed: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_states_are_the_same_after_a_pause(
+    feed: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Outcomes that come nightly, or late in one batch, lead to the same states."""
     other = Project(tmp_path_factory.mktemp("other"))
     other.plugin("feed", (feed.folder / "plugins" / "feed.py").read_text())
@@ -94,7 +94,9 @@ def test_states_are_the_same_after_a_pause(feed: Project, tmp_path_factory: pyte
     for session in DAYS[101:104]:
         feed.run(evening(session))
     other.run(evening(DAYS[103]))
-    cutoffs = "SELECT count(*) FROM score o JOIN forecast f ON f.id = o.forecast_id WHERE cutoff <= ?"
+    cutoffs = (
+        "SELECT count(*) FROM score o JOIN forecast f ON f.id = o.forecast_id WHERE cutoff <= ?"
+    )
     known = [each.sql(cutoffs, str(DAYS[100])) for each in (feed, other)]
     assert known[0] == known[1]
     # The nights in between said things of their own; what was learned from is what differs.

@@ -156,7 +156,7 @@ def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
         '[[series]]\nsource = "csv"\nsymbol = "B"\n'
         'model = {optimizer = "sgd", learning_rate = 10.0, clip_norm = 0.0, epochs = 200, '
         'activation = "identity", lookback = 40, horizon = 1, loss_on = "all", '
-        'batch_size = 8, hidden_size = 8}\n'
+        "batch_size = 8, hidden_size = 8}\n"
     )
     project.configure(wild + text)
     with np.errstate(all="ignore"):
@@ -177,7 +177,7 @@ def test_foreign_activation_that_raises_fails_its_series_alone(project: Project)
     """An activation plugin that raises in training is a failure of the series that names it."""
     project.plugin(
         "bad",
-        '''
+        """
         from forecaster import hookimpl
         from forecaster.model import Activation
 
@@ -187,7 +187,7 @@ def test_foreign_activation_that_raises_fails_its_series_alone(project: Project)
         @hookimpl
         def forecaster_activations():
             return [Activation("burst", burst, burst)]
-        ''',
+        """,
     )
     for seed, symbol in enumerate("AB"):
         project.quote(symbol, DAYS, walk(len(DAYS), seed))

@@ -2,7 +2,6 @@
 
 import hashlib
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -133,7 +132,9 @@ def test_changed_value_becomes_a_revision(project: Project) -> None:
     closes[-3] = 123.0
     project.quote("A", days, closes)
     assert project.run().bars_pulled == 2
-    rows = project.sql("SELECT revision, close FROM bar WHERE session = ? ORDER BY 1", str(days[-3]))
+    rows = project.sql(
+        "SELECT revision, close FROM bar WHERE session = ? ORDER BY 1", str(days[-3])
+    )
     assert [row[0] for row in rows] == [1, 2]
     assert rows[1][1] == 123.0
 
@@ -230,7 +231,7 @@ def test_switched_source_keeps_the_old_history(project: Project) -> None:
 
 
 def test_switched_field_is_a_new_series_even_while_the_source_is_down(feed: Project) -> None:
-    """A series whose field was changed starts anew from stored bars; nothing goes to the old one."""
+    """A series of another field starts anew from stored bars; nothing goes to the old one."""
     days = xnys("2023-01-03", "2023-06-30")
     feed.quote("A", days, walk(len(days), 1), open=walk(len(days), 2))
     settings = "[schedule]\ninitial_backfill = 2"
@@ -248,7 +249,7 @@ def test_switched_field_is_a_new_series_even_while_the_source_is_down(feed: Proj
 
 
 def test_unsettled_bar_is_not_used(feed: Project) -> None:
-    """A bar of a session that has not closed for long enough is neither stored nor forecast from."""
+    """A bar of a session that has only just closed is neither stored nor forecast from."""
     days = xnys("2023-01-03", "2023-06-30")
     feed.quote("A", days, walk(len(days)))
     feed.follow("A", source="feed", settings="[schedule]\ninitial_backfill = 0")
@@ -331,7 +332,7 @@ def test_no_series_is_refused(project: Project) -> None:
         project.run()
 
 
-def test_unknown_series_is_refused_before_anything_is_done(project: Project, tmp_path: Path) -> None:
+def test_unknown_series_is_refused_before_anything_is_done(project: Project) -> None:
     """A mistyped --series is refused with the near name, and nothing is stored."""
     days = xnys("2023-01-03", "2023-06-30")
     project.quote("AAPL", days, walk(len(days)))

@@ -53,7 +53,10 @@ def test_scores_are_what_one_computes_by_hand(feed: Project) -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "session", "before"),
-    [("AAPL", date(2005, 2, 28), date(2005, 2, 25)), ("MSFT", date(2003, 2, 18), date(2003, 2, 14))],
+    [
+        ("AAPL", date(2005, 2, 28), date(2005, 2, 25)),
+        ("MSFT", date(2003, 2, 18), date(2003, 2, 14)),
+    ],
 )
 def test_split_after_the_cutoff_is_undone(
     tmp_path: Path, symbol: str, session: date, before: date

@@ -359,4 +359,6 @@ def test_a_tracker_taught_meanwhile_keeps_what_it_learned(ledger: Ledger) -> Non
     walk(ledger, [backfill(1), backfill(2), backfill(3)], one)
     store(ledger, live(7), slow)
     assert [found for found in check_ledger(ledger, refeed) if not found.ok] == []
-    assert len(contents(ledger)["score"]) == 4 * 2
+    walk(ledger, [live(8)], one)
+    assert [found for found in check_ledger(ledger, refeed) if not found.ok] == []
+    assert {row[2] for row in contents(ledger)["awaiting"]} == {day(9), day(10)}
