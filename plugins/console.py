@@ -58,8 +58,6 @@ class ConsoleReporter:
             _print_coming(out, report.series)
             _print_scores(out, report.series)
             _print_origins(out, report.series)
-        if report.summary is not None:
-            _print_problems(out, report.summary.problems)
 
 
 def _done(summary: RunSummary) -> str:
@@ -217,14 +215,6 @@ def _print_origins(out: Paper, series: Iterable[SeriesReport]) -> None:
         out.line(f"{_names(names)}: prices end on {session}; that session counts as today.")
     for words in sorted({one.attribution for one in series if one.attribution}):
         out.line(words)
-
-
-def _print_problems(out: Paper, problems: Sequence[str]) -> None:
-    if not problems:
-        return
-    out.heading(f"{count(len(problems), 'problem')}:")
-    for problem in problems:
-        out.line(f"- {problem}", "red")
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """A folder as a user has it: config.toml, price files, plugins of one's own, a database."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ import numpy as np
 
 from forecaster.config import load_settings
 from forecaster.hooks import RunSummary
-from forecaster.job.context import Job, open_job
+from forecaster.job.context import Job, open_job, system_clock
 from forecaster.job.run import run
 from forecaster.market import get_calendar
 
@@ -143,8 +143,7 @@ class Project:
     def job(self, now: datetime | None = None) -> Iterator[Job]:
         """Open the project, at a moment if one is given."""
         settings = load_settings(self.folder / "config.toml", environ={})
-        clock: dict[str, Callable[[], datetime]] = {} if now is None else {"clock": lambda: now}
-        with open_job(settings, **clock) as job:
+        with open_job(settings, clock=system_clock if now is None else lambda: now) as job:
             yield job
 
     def run(self, now: datetime | None = None, **options: Any) -> RunSummary:
