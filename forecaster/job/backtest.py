@@ -74,8 +74,9 @@ def backtest(
     scopes = [_scope(job, one, extent, tally) for one in standings]
     if not any(scopes):
         raise DataError(
-            "no series has enough bars for a backtest: " + "; ".join(tally.problems.values()),
-            remedy="pull more bars, or lower --cutoffs, lookback or horizon",
+            "no series has enough bars for a backtest: "
+            + "; ".join(f"{name}: {what}" for name, what in tally.problems.items()),
+            remedy="pull more bars, or choose another split, lookback or horizon",
             code="too_few_bars",
         )
     backtest_id = _open(job, standings, extent)
@@ -122,29 +123,29 @@ class Scope:
     train_until: date | None
 
 
-def _scope(
-    job: Job,
-    one: Standing,
-    extent: Extent,
-    tally: Tally,
-) -> Scope | None:
+def _scope(job: Job, one: Standing, extent: Extent, tally: Tally) -> Scope | None:
+    """Return which cutoffs are evaluated, or note why there is none."""
     sessions = read_sessions(job.ledger, one.series.instrument.id) if one.series else []
-    model = one.settings.model
-    first = needed = bars_needed(model)
-    train_until = None
-    if extent.split is not None:
+    needed, horizon = bars_needed(one.settings.model), one.settings.model.horizon
+    known = max(0, len(sessions) - horizon)  # from these on, some outcome is not known yet
+    if extent.split is None:
+        kept, train_until = sessions[needed - 1 : known][-extent.cutoffs :], None
+        lacking = (
+            f"{len(sessions)} bars are too few to backtest: at least {needed + horizon} are needed"
+        )
+    else:
         trained = math.ceil(len(sessions) * extent.split)
-        if trained >= needed:
-            train_until = sessions[trained - 1]
-            # The longest lookback of all, so that every series is held against the same outcomes.
-            first = trained + max(other.model.lookback for other in job.settings.each_series())
-    usable = sessions[first - 1 : len(sessions) - model.horizon]
-    kept = usable if extent.split is not None else usable[-extent.cutoffs :]
-    if not kept or (extent.split is not None and train_until is None):
-        tally.problems[one.settings.name] = (
-            f"{len(sessions)} bars are too few to backtest: at least {needed + model.horizon} "
+        # The longest lookback of all, so that every series is held against the same outcomes.
+        lookback = max(other.model.lookback for other in job.settings.each_series())
+        kept = sessions[trained + lookback - 1 : known] if trained >= needed else []
+        train_until = sessions[trained - 1] if kept else None
+        lacking = (
+            f"split {extent.split:g} leaves {trained} bars to train on and "
+            f"{len(sessions) - trained} to evaluate: at least {needed} and {lookback + horizon} "
             "are needed"
         )
+    if not kept:
+        tally.problems[one.settings.name] = lacking
         return None
     return Scope(tuple(kept), sessions[-1], train_until)
 

@@ -1,7 +1,6 @@
 """The values that go in and out of the ledger: plain, frozen, free of SQL."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -199,7 +198,6 @@ class Check:
     name: str
     ok: bool
     detail: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -464,3 +464,23 @@ def test_backtest_of_too_few_bars(project: Project) -> None:
     (line,) = told.lines
     assert f"{NEEDED} bars are too few" in line
     assert f"{NEEDED + 3} are needed" in line
+
+
+@pytest.mark.parametrize("split", ["0.01", "0.99"])
+def test_split_that_leaves_too_little(project: Project, split: str) -> None:
+    """A split with too few bars on one of its sides says how many each side has and needs."""
+    project.quote("A", DAYS, CLOSES)
+    project.follow("A")
+    told = command(project, "backtest", "--split", split)
+    assert told.code == 1
+    (line,) = told.lines
+    assert f"A: split {split} leaves" in line
+    assert f"at least {NEEDED} and 6 are needed" in line
+
+
+def test_split_that_just_leaves_enough(project: Project) -> None:
+    """With as many bars on each side as are said to be needed, one cutoff is evaluated."""
+    project.quote("A", DAYS[: NEEDED + 6], CLOSES[: NEEDED + 6])
+    project.follow("A")
+    assert command(project, "-q", "backtest", "--split", str(NEEDED / (NEEDED + 6))).code == 0
+    assert project.sql("SELECT count(*) FROM forecast") == [(3,)]

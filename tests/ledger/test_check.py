@@ -1,8 +1,10 @@
 """`db check`: silent on a whole ledger, and not silent on any of the faults it looks for."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -31,18 +33,46 @@ NAMES = [
 ]  # fmt: skip
 
 
+def fill(url: str) -> None:
+    """Store live nights, backfill, a failure, and a backtest."""
+    with open_ledger(url, create=True) as ledger:
+        one, two = add_series(ledger, "a", "b")
+        walk(ledger, [backfill(0), backfill(1), live(2), live(3), live(4), backfill(1)], one, two)
+        store(ledger, live(5), worked(ledger, live(5), one), failed(two))
+        trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
+        walk(ledger, [backtest(number, trial) for number in range(4)], one)
+        # A backtest's last night scores, and says nothing more.
+        last = worked(ledger, backtest(4, trial), one)
+        store(ledger, backtest(4, trial), replace(last, decision=None, model=None, forecasts=()))
+
+
+@pytest.fixture(scope="module")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a filled SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("filled") / "ledger.db"
+    fill(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def filled_database(postgresql: Any) -> str:
+    """Return the name of a filled PostgreSQL database, to be copied."""
+    fill(postgresql.create("filled"))
+    return "filled"
+
+
 @pytest.fixture
-def walked(ledger: Ledger) -> Ledger:
-    """Return a ledger after live nights, backfill, a backtest and a failure."""
-    one, two = add_series(ledger, "a", "b")
-    walk(ledger, [backfill(0), backfill(1), live(2), live(3), live(4), backfill(1)], one, two)
-    store(ledger, live(5), worked(ledger, live(5), one), failed(two))
-    trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
-    walk(ledger, [backtest(number, trial) for number in range(4)], one)
-    # A backtest's last night scores, and says nothing more.
-    last = worked(ledger, backtest(4, trial), one)
-    store(ledger, backtest(4, trial), replace(last, decision=None, model=None, forecasts=()))
-    return ledger
+def walked(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    """Return a ledger after live nights, backfill, a failure and a backtest."""
+    if dialect == "sqlite":
+        shutil.copy(request.getfixturevalue("filled_file"), tmp_path / "ledger.db")
+        urls = iter([f"sqlite:///{tmp_path / 'ledger.db'}"])
+    else:
+        name = request.getfixturevalue("filled_database")
+        urls = request.getfixturevalue("postgresql").lend(name)
+    for url in urls:
+        with open_ledger(url) as ledger:
+            yield ledger
 
 
 def wrong(ledger: Ledger) -> list[str]:

@@ -31,6 +31,10 @@ VIEWS = {
 }  # fmt: skip
 
 
+STEP = {"sqlite": 3, "postgresql": 5}
+"""Of the statements before which an upgrade fails: each one would take its time."""
+
+
 class InjectedError(Exception):
     """A failure that no code foresees."""
 
@@ -97,9 +101,9 @@ def test_blank_to_head_equals_the_metadata(ledger: Ledger, from_metadata: Any) -
     assert migrated == from_metadata
 
 
-def test_the_comparison_sees_one_missing_check(ledger: Ledger, from_metadata: Any) -> None:
+def test_the_comparison_sees_one_missing_check(own_ledger: Ledger, from_metadata: Any) -> None:
     """The comparison above fails for a schema that lacks a single constraint."""
-    with ledger.writing() as connection:
+    with own_ledger.writing() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("DROP INDEX uq_forecast_cell")
         else:
@@ -157,7 +161,7 @@ def test_migrations_are_found_beside_the_package() -> None:
     assert (folder / "versions" / "0001_first_schema.py").is_file()
 
 
-def test_an_upgrade_that_fails_leaves_nothing(blank_url: str) -> None:
+def test_an_upgrade_that_fails_leaves_nothing(blank_url: str, dialect: str) -> None:
     """A failure before any of its statements leaves no table behind, and a retry succeeds."""
 
     def fail() -> None:
@@ -171,36 +175,20 @@ def test_an_upgrade_that_fails_leaves_nothing(blank_url: str) -> None:
             break
         except InjectedError:
             assert not tables(blank_url)
-            when += 1
+            when += STEP[dialect]
     assert when > 40
     assert tables(blank_url)
 
 
-def test_an_upgrade_that_is_killed_leaves_nothing(blank_url: str) -> None:
+def test_an_upgrade_that_is_killed_leaves_nothing(blank_url: str, dialect: str) -> None:
     """SIGKILL before a statement or the commit leaves the old schema, and a retry succeeds."""
-    subprocess.run([sys.executable, HERE / "killed.py", blank_url, "3"], check=True)
+    step = str(STEP[dialect])
+    subprocess.run([sys.executable, HERE / "killed.py", blank_url, step], check=True)
 
 
 def test_upgrades_at_once_are_one_upgrade(blank_url: str) -> None:
     """Several programs that open a blank database together all get the same whole ledger."""
-    code = (
-        "import sys; from forecaster.ledger import open_ledger; import alembic.command; "
-        "print(flush=True); input(); open_ledger(sys.argv[1], create=True).close()"
-    )
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, blank_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for _ in range(5)
-    ]
-    for child in children:
-        assert child.stdout
-        child.stdout.readline()
-    for child in children:
-        assert child.stdin
-        child.stdin.write(b"\n")
-        child.stdin.flush()
-    assert [child.communicate() and child.returncode for child in children] == [0] * 5
+    subprocess.run([sys.executable, HERE / "writer.py", blank_url, *["upgrade"] * 5], check=True)
     with open_ledger(blank_url) as ledger:
         assert not any(contents(ledger).values())
 
@@ -230,14 +218,14 @@ def refusal(url: str, *, create: bool) -> ForecasterError:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_newer_schema_is_refused(ledger: Ledger, url: str, create: bool) -> None:
+def test_a_newer_schema_is_refused(own_ledger: Ledger, blank_url: str, create: bool) -> None:
     """A database of a newer program is refused, and the remedy is to upgrade the program."""
-    set_revision(ledger, "UPDATE alembic_version SET version_num = '9999'")
-    error = refusal(url, create=create)
+    set_revision(own_ledger, "UPDATE alembic_version SET version_num = '9999'")
+    error = refusal(blank_url, create=create)
     assert (error.code, error.exit_code) == ("newer_schema", 1)
     assert "pip install --upgrade" in error.remedy
     with pytest.raises(LedgerError, match="does not know"):
-        upgrade(parse_url(url))
+        upgrade(parse_url(blank_url))
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -252,16 +240,18 @@ def test_an_older_schema_is_refused(
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_tables_without_a_revision_are_refused(ledger: Ledger, url: str, create: bool) -> None:
+def test_tables_without_a_revision_are_refused(
+    own_ledger: Ledger, blank_url: str, create: bool
+) -> None:
     """A ledger that lost the note of its schema is neither used nor changed."""
-    [one] = add_series(ledger, "a")
-    store(ledger, live(0), worked(ledger, live(0), one))
-    before = contents(ledger)
-    set_revision(ledger, "DELETE FROM alembic_version")
-    error = refusal(url, create=create)
+    [one] = add_series(own_ledger, "a")
+    store(own_ledger, live(0), worked(own_ledger, live(0), one))
+    before = contents(own_ledger)
+    set_revision(own_ledger, "DELETE FROM alembic_version")
+    error = refusal(blank_url, create=create)
     assert error.code == "unknown_schema"
     assert "backup" in error.remedy
-    assert contents(ledger) == before
+    assert contents(own_ledger) == before
 
 
 def test_a_missing_database_is_made_only_when_asked(tmp_path: Path) -> None:

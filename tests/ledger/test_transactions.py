@@ -174,40 +174,23 @@ def test_a_cell_holds_one_forecast(ledger: Ledger) -> None:
         connection.execute(insert(forecast), [row | {"id": 99}])
 
 
-SPLITS = {
-    "the same nights": [("live", 0), ("live", 0), ("live", 0), ("live", 0)],
-    "the same sessions as live and as backfill": [("live", 0), ("backfill", 0)],
-    "different nights": [("live", 0), ("live", 6), ("backfill", 3), ("live", 9)],
+TASKS = {
+    "the same nights": ["live:0", "live:0", "live:0"],
+    "the same sessions as live and as backfill": ["live:0", "backfill:0"],
+    "different nights": ["live:0", "live:4", "backfill:2", "live:7"],
 }
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("tasks", TASKS)
 def test_programs_at_once_lose_nothing_and_store_nothing_twice(
-    ledger: Ledger, url: str, split: str
+    ledger: Ledger, url: str, tasks: str
 ) -> None:
     """Programs that work at the same time never lock each other out, and each cell is made once."""
     add_series(ledger, "a", "b", "c")
     script = Path(__file__).with_name("writer.py")
-    children = [
-        subprocess.Popen(
-            [sys.executable, script, url, kind, str(first), "10"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for kind, first in SPLITS[split]
-    ]
-    for child in children:
-        assert child.stdout
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    said = [child.communicate()[1] for child in children]
-    assert [child.returncode for child in children] == [0] * len(children), said
-    nights = {first + k for _, first in SPLITS[split] for k in range(10)}
+    subprocess.run([sys.executable, script, url, *TASKS[tasks]], check=True)
+    firsts = [int(task.partition(":")[2]) for task in TASKS[tasks]]
+    nights = {first + k for first in firsts for k in range(6)}
     with ledger.reading() as connection:
         cells = connection.execute(
             select(forecast.c.series_id, forecast.c.cutoff, forecast.c.horizon)

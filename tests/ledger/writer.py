@@ -1,23 +1,44 @@
-"""Work nights as one of several programs at once: `python writer.py URL KIND FIRST COUNT`."""
+"""Several programs at once: `python writer.py URL live:0 backfill:0` or `writer.py URL upgrade`."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
+import alembic.command  # noqa: F401  imported before the start, not during the race
+
 from forecaster.ledger import open_ledger
 from forecaster.ledger.prices import read_series
 
+NIGHTS = 6
+small: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("small.py")))
 
-def main(url: str, kind: str, first: int, count: int) -> None:
-    """Say that all is imported, wait for a line, then work every night for every series."""
-    small: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("small.py")))
-    with open_ledger(url) as ledger:
-        series = list(read_series(ledger).values())
-        print("ready", flush=True)  # noqa: T201  the parent waits for it
-        sys.stdin.readline()
-        small["walk"](ledger, [small[kind](first + k) for k in range(count)], *series)
+
+def work(url: str, task: str) -> None:
+    """Work some nights for every series, or bring the database to the newest schema."""
+    kind, _, first = task.partition(":")
+    with open_ledger(url, create=kind == "upgrade") as ledger:
+        if first:
+            nights = [small[kind](int(first) + k) for k in range(NIGHTS)]
+            small["walk"](ledger, nights, *read_series(ledger).values())
+
+
+def main(url: str, tasks: list[str]) -> int:
+    """Let one process for each task begin at the same moment; return how many failed."""
+    gate, start = os.pipe()
+    children = []
+    for task in tasks:
+        child = os.fork()
+        if not child:
+            os.close(start)
+            os.read(gate, 1)  # returns when the parent closes its end
+            work(url, task)
+            sys.exit(0)
+        children.append(child)
+    os.close(start)
+    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
