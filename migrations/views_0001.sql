@@ -24,14 +24,16 @@ WHERE s.replaced_at IS NULL AND f.series_id = s.id AND f.kind = 'live'
   AND f.cutoff = (SELECT max(n.cutoff) FROM forecast n
                   WHERE n.series_id = s.id AND n.kind = 'live' AND coalesce(n.backtest_id, 0) = 0)
 ;
--- Of a series' backtests the newest one counts.
+-- Of a series' backtests the newest finished one counts.
 CREATE VIEW current_tally AS
 SELECT t.*, s.name AS series
 FROM tally t
 JOIN series s ON s.id = t.series_id
 WHERE s.replaced_at IS NULL
-  AND (t.kind <> 'backtest' OR t.backtest_id = (SELECT max(n.backtest_id) FROM tally n
-                                                WHERE n.series_id = t.series_id AND n.kind = 'backtest'))
+  AND (t.kind <> 'backtest'
+       OR t.backtest_id = (SELECT max(n.backtest_id) FROM tally n
+                           JOIN backtest b ON b.id = n.backtest_id
+                           WHERE n.series_id = t.series_id AND b.finished_at IS NOT NULL))
 ;
 CREATE VIEW accuracy AS
 SELECT series, kind, horizon, n,

@@ -202,15 +202,12 @@ def check(invocation: Invocation, form: str | None) -> None:
 
     What is derived, such as accuracy and trackers, is computed again from what is not.
     """
-    from functools import partial
-
     from forecaster.job.calibrate import refeed
     from forecaster.ledger import Rows
     from forecaster.ledger.check import check_ledger
 
-    eta = invocation.settings().intervals.eta
     with invocation.ledger() as ledger:
-        found = check_ledger(ledger, partial(refeed, eta=eta))
+        found = check_ledger(ledger, refeed)
     emit(
         Rows(("check", "ok", "detail"), tuple((one.name, one.ok, one.detail) for one in found)),
         form,

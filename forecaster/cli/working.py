@@ -61,7 +61,7 @@ def init(invocation: Invocation) -> None:
     "--as-of", type=DATE, callback=day, metavar="DATE", help="Do the session of YYYY-MM-DD."
 )
 @click.option("--retrain", "forced", flag_value="retrain", help="Train whatever the age.")
-@click.option("--reuse", "forced", flag_value="reuse", help="Train only what has no model.")
+@click.option("--reuse", "forced", flag_value="reuse", help="Keep a model whatever its age.")
 @formats
 @click.pass_obj
 def run(
@@ -160,7 +160,7 @@ def backtest(
             for one in told:
                 if one.path:
                     invocation.say(f"Report: {one.path}")
-    _end(found.summary, [f"reporter {one.reporter}: {one.problem}" for one in told if one.problem])
+    _end(found.summary, [str(one.problem) for one in told if one.problem])
 
 
 def _verdict(rows: list[dict[str, Any]]) -> str:
@@ -224,7 +224,7 @@ def _tell(invocation: Invocation, job: "Job", summary: "RunSummary", form: str |
         _suggest(invocation)
     for problem in job.registry.problems:
         warn(str(problem))
-    return [f"reporter {one.reporter}: {one.problem}" for one in told if one.problem]
+    return [str(one.problem) for one in told if one.problem]
 
 
 def _suggest(invocation: Invocation) -> None:

@@ -1,10 +1,12 @@
 """calibrate: let the trackers learn from what was scored, then say how wide the forecast is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 
+from forecaster.errors import DataError
 from forecaster.job.work import Work
 from forecaster.ledger import Forecast, Hit, Score, Tracker
 from forecaster.ledger.schema import LEVELS
@@ -24,10 +26,10 @@ def calibrate(work: Work) -> Work:
     states = {(one.horizon, one.level): one for one in work.knowledge.trackers}
     scores = []
     for known in sorted(work.scores, key=lambda known: known.pending.cutoff):
-        fed = _in_order(states, known)
-        if fed:
+        in_order = _in_order(states, known)
+        if in_order:
             _feed(states, _hit(known), eta)
-        scores.append(replace(known, fed=fed))
+        scores.append(replace(known, eta=eta if in_order else None))
     learnt = tuple(states[cell] for cell in sorted(states))
     if work.knowledge.hits_by_then is not None:
         hits = (*work.knowledge.hits_by_then, *map(_hit, scores))
@@ -58,41 +60,62 @@ def _feed(states: dict[Cell, Tracker], hit: Hit, eta: float) -> None:
         )
 
 
-def refeed(level: float, hits: Iterable[bool], eta: float) -> float:
-    """Return the quantile that a fresh tracker has after these outcomes."""
+def refeed(level: float, fed: Iterable[tuple[bool, float]]) -> float:
+    """Return the quantile that a fresh tracker has after these outcomes, each with its eta."""
     quantile = start_quantile(level)
-    for inside in hits:
+    for inside, eta in fed:
         quantile = next_quantile(quantile, inside, level, eta)
     return quantile
 
 
 def _forecasts(work: Work, states: Mapping[Cell, Tracker]) -> tuple[Forecast, ...]:
-    settings, values = work.turn.settings, work.past.values
     if not len(work.means):
         return ()
-    last = float(work.past.quoted[-1])
+    settings, values = work.turn.settings, work.past.values
     sigma = floored_scale(moves(values, settings.values), settings.intervals.decay, settings.values)
     targets = work.calendar.after(work.cutoff, len(work.means))
-    basis = work.past.basis(work.cutoff)
     made = []
     for horizon, (mean, target) in enumerate(zip(work.means.tolist(), targets, strict=True), 1):
-        scale = float(sigma[-1]) * horizon**0.5
         q80, q95 = (
             states[horizon, level].quantile if (horizon, level) in states else start_quantile(level)
             for level in LEVELS
         )
         # Two trackers may cross; the intervals they give must not.
-        q95 = max(q80, q95)
-        around = float(moves(np.array([last, mean]), settings.values)[0])
-        lo95, lo80, hi80, hi95 = (
-            float(apply_move(last, around + q * scale, settings.values))
-            for q in (-q95, -q80, q80, q95)
-        )
-        made.append(
-            Forecast(
-                horizon=horizon, target_session=target, mean=mean, lo80=lo80, hi80=hi80,
-                lo95=lo95, hi95=hi95, baseline=last, scale=scale, quantile80=q80,
-                quantile95=q95, basis=basis,
-            )
-        )  # fmt: skip
+        spread = Spread(float(sigma[-1]) * horizon**0.5, q80, max(q80, q95))
+        made.append(_forecast(work, horizon, target, mean, spread))
     return tuple(made)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How wide: the scale of a move over the horizon, and the trackers' quantiles of it."""
+
+    scale: float
+    quantile80: float
+    quantile95: float
+
+
+def _forecast(work: Work, horizon: int, target: date, mean: float, spread: Spread) -> Forecast:
+    kind, last = work.turn.settings.values, float(work.past.quoted[-1])
+    around = float(moves(np.array([last, mean]), kind)[0])
+    wide, narrow = spread.quantile95 * spread.scale, spread.quantile80 * spread.scale
+    bounds = apply_move(last, around + np.array([-wide, -narrow, narrow, wide]), kind)
+    if not np.isfinite(bounds).all():
+        raise DataError(
+            f"the intervals of horizon {horizon} are not finite: moves of {spread.scale:g}",
+            remedy="check the prices for wrong values",
+            code="impossible_forecast",
+        )
+    lo95, lo80, hi80, hi95 = bounds.tolist()
+    return Forecast(
+        horizon=horizon,
+        target_session=target,
+        mean=mean,
+        lo80=lo80,
+        hi80=hi80,
+        lo95=lo95,
+        hi95=hi95,
+        baseline=last,
+        basis=work.past.basis(work.cutoff),
+        **vars(spread),
+    )

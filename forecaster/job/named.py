@@ -1,10 +1,12 @@
 """What the configuration names must exist: sources, activations, reporters, executors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from forecaster.config import SeriesSettings, Settings
 from forecaster.errors import ConfigError, PluginError
-from forecaster.hooks import Registry
+from forecaster.hooks import Executor, Registry, Reporter
+from forecaster.job.foreign import foreign
 
 
 def require_plugins(registry: Registry, settings: Settings) -> None:
@@ -16,14 +18,17 @@ def require_plugins(registry: Registry, settings: Settings) -> None:
     for one in settings.each_series():
         require_source(registry, one)
         require_activation(registry, one)
-    for name in settings.reporters:
+    require_companions(registry, settings)
+
+
+def require_companions(registry: Registry, settings: Settings) -> None:
+    """Refuse reporters and an executor that nothing could provide, or with a wrong option."""
+    for name, options in settings.reporters.items():
         _require(registry, registry.reporter, name, f"[reporters.{name}]")
-    require_executor(registry, settings)
-
-
-def require_executor(registry: Registry, settings: Settings) -> None:
-    """Refuse an executor that no plugin, working or broken, could provide."""
-    _require(registry, registry.executor, settings.executor.name, "[executor] name")
+        _construct(registry.reporter, name, options, settings)
+    name = settings.executor.name
+    _require(registry, registry.executor, name, "[executor] name")
+    _construct(registry.executor, name, settings.plugins.options(name), settings)
 
 
 def require_source(registry: Registry, wanted: SeriesSettings) -> None:
@@ -45,3 +50,18 @@ def _require(registry: Registry, resolve: Callable[[str], object], name: str, wh
             raise ConfigError(
                 f"{who}: {error.message}", remedy=error.remedy, code=error.code
             ) from error
+
+
+def _construct(
+    resolve: Callable[[str], type[Reporter] | type[Executor]],
+    name: str,
+    options: Mapping[str, Any],
+    settings: Settings,
+) -> None:
+    """Make a plugin once for the sake of its options; whatever else it raises is told later."""
+    try:
+        resolve(name)(options, settings.folder)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        foreign(f"plugin {name}", error)

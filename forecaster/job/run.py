@@ -19,7 +19,7 @@ from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
 from forecaster.job.foreign import foreseen
-from forecaster.job.named import require_activation, require_executor, require_source
+from forecaster.job.named import require_activation, require_companions, require_source
 from forecaster.job.past import Prices
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
 from forecaster.job.pull import pull
@@ -107,7 +107,7 @@ def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
 
 def prepare(job: Job, wanted: Sequence[SeriesSettings], tally: Tally) -> list[Standing]:
     """Pull and settle; return the series that can be worked on, noting those that cannot."""
-    require_executor(job.registry, job.settings)
+    require_companions(job.registry, job.settings)
     for series in wanted:
         require_source(job.registry, series)
         require_activation(job.registry, series)

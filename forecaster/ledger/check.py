@@ -23,8 +23,8 @@ from forecaster.ledger.schema import (
     tracker,
 )
 
-Refeed = Callable[[float, list[bool]], float]
-"""(level, hits in order) -> the tracker quantile they lead to."""
+Refeed = Callable[[float, list[tuple[bool, float]]], float]
+"""(level, hits in order with the eta of each) -> the tracker quantile they lead to."""
 
 
 def check_ledger(ledger: Ledger, refeed: Refeed) -> list[Check]:
@@ -32,7 +32,7 @@ def check_ledger(ledger: Ledger, refeed: Refeed) -> list[Check]:
 
     Args:
         ledger: what to check.
-        refeed: recomputes a tracker's quantile from the hits it was fed with.
+        refeed: recomputes a tracker's quantile from the hits it was fed with, each with its eta.
     """
     checks = [
         ("integrity", _integrity),
@@ -113,21 +113,21 @@ def _empty_nights(connection: Connection) -> list[str]:
 
 def _trackers(ledger: Ledger, refeed: Refeed) -> list[str]:
     f, o = forecast.c, score.c
-    fed: dict[tuple[Any, ...], list[bool]] = defaultdict(list)
+    fed: dict[tuple[Any, ...], list[tuple[bool, float]]] = defaultdict(list)
     with ledger.reading() as connection:
         states = {
             (one.series_id, one.backtest_id, one.horizon, one.level): (one.outcomes, one.quantile)
             for one in connection.execute(select(tracker).order_by(tracker.c.id))
         }
         hits = connection.execute(
-            select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95)
+            select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95, o.eta)
             .join(score, o.forecast_id == f.id)
-            .where(o.fed == 1)
+            .where(o.eta.is_not(None))
             .order_by(f.cutoff)
         )
-        for *cell, inside80, inside95 in hits:
+        for *cell, inside80, inside95, eta in hits:
             for level, inside in zip(LEVELS, (inside80, inside95), strict=True):
-                fed[*cell, level].append(inside)
+                fed[*cell, level].append((inside, eta))
     return [
         f"series {cell[0]}, horizon {cell[2]}, {cell[3]:g}"
         for cell in {**states, **fed}

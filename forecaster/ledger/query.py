@@ -20,6 +20,10 @@ ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 
 FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer", "writefile", "edit"}
 LONGEST = 50_000_000  # bytes of a text or blob; no clock stops one function that fills memory
 STEPS = 10_000  # virtual machine instructions between two looks at the clock
+VIEWS = (
+    "forecast_history, latest_forecast, accuracy, calibration, decision_history, model_history, "
+    "run_history, bar_history or forecast_revision"
+)
 
 
 def read_only_query(ledger: Ledger, statement: str, *, limit: int, seconds: float = 5.0) -> Rows:
@@ -97,7 +101,7 @@ def _explained(cause: str, seconds: float) -> LedgerError | ConfigError:
         )
     return ConfigError(
         f"SQL: {cause}",
-        remedy="`sql` only reads: write one SELECT over the views of docs/sql.md",
+        remedy=f"`sql` only reads: write one SELECT over {VIEWS}",
     )
 
 

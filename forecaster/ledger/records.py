@@ -62,7 +62,10 @@ class Pending:
 
 @dataclass(frozen=True)
 class Score:
-    """What happened, against what was said. `actual` is in the basis of the forecast."""
+    """What happened, against what was said. `actual` is in the basis of the forecast.
+
+    `eta` is the step with which the trackers learned from it, None where it came too late for that.
+    """
 
     pending: Pending
     actual: float
@@ -70,7 +73,7 @@ class Score:
     baseline_error: float
     inside80: bool
     inside95: bool
-    fed: bool = False
+    eta: float | None = None
 
 
 @dataclass(frozen=True)

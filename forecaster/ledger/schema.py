@@ -269,10 +269,10 @@ score = _table(
     _need("baseline_abs_error", Real),
     _need("inside80", Flag),
     _need("inside95", Flag),
-    # Whether the tracker learned from it: only outcomes that arrive in order of cutoff do.
-    _need("fed", Flag),
+    # The step with which the trackers learned from it; NULL where a later one came first.
+    Column("eta", Real),
     _need("scored_at", Moment),
-    *_finite("actual", "error", "abs_error", "baseline_abs_error"),
+    *_finite("actual", "error", "abs_error", "baseline_abs_error", "eta"),
 )
 
 # Forecasts without an outcome yet, so that a night need not search the whole history for them.

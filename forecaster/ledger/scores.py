@@ -54,7 +54,7 @@ def _overtaken(
     stored = _outcomes(connection, night, [one.series_id for one in fresh])
     found: set[Cell] = set()
     for one in fresh:
-        fed = [known.pending for known in one.scores if known.fed]
+        fed = [known.pending for known in one.scores if known.eta is not None]
         learnt = Counter(said.horizon for said in fed)
         found |= {
             (one.series_id, state.horizon)
@@ -86,7 +86,7 @@ def _row(known: Score, stamp: Stamp, *, overtaken: bool) -> dict[str, object]:
         "baseline_abs_error": abs(known.baseline_error),
         "inside80": known.inside80,
         "inside95": known.inside95,
-        "fed": known.fed and not overtaken,
+        "eta": None if overtaken else known.eta,
         "scored_at": stamp.now,
     }
 

@@ -108,7 +108,7 @@ def test_a_wrong_command_line_is_told_in_one_line(call: Call, args: list[str], s
         (["--database", "absent.db", "forecasts"], "there is no database"),
         (["--database", "config.toml", "runs"], "not a forecaster database"),
         (["backfill", "--from", "1950-01-01", "--to", "1950-12-31"], "choose within"),
-        (["backtest", "--series", "IBM", "--split", "0.001"], "too few"),
+        (["backtest", "--series", "IBM", "--split", "0.001"], "at least"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(call: Call, args: list[str], said: str) -> None:

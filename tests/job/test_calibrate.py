@@ -74,11 +74,11 @@ def test_wrong_tracker_is_found(feed: Project) -> None:
     for session in DAYS[80:84]:
         feed.run(evening(session))
     with feed.job() as job:
-        assert all(one.ok for one in check_ledger(job.ledger, lambda *fed: refeed(*fed, ETA)))
+        assert all(one.ok for one in check_ledger(job.ledger, refeed))
     feed.write("UPDATE tracker SET quantile = quantile - 0.004 WHERE horizon = 1 AND level = 0.8")
     assert states(feed) != recomputed(feed)
     with feed.job() as job:
-        wrong = [c for c in check_ledger(job.ledger, lambda *fed: refeed(*fed, ETA)) if not c.ok]
+        wrong = [c for c in check_ledger(job.ledger, refeed) if not c.ok]
     assert [one.name for one in wrong] == ["trackers"]
 
 
@@ -138,10 +138,10 @@ def test_backfill_before_the_first_live_night_leaves_the_trackers_alone(feed: Pr
         backfill(job, first=DAYS[70], last=DAYS[99])
     assert feed.sql("SELECT * FROM tracker") == kept
     fed = feed.sql(
-        "SELECT DISTINCT o.fed FROM score o JOIN forecast f ON f.id = o.forecast_id "
+        "SELECT DISTINCT o.eta FROM score o JOIN forecast f ON f.id = o.forecast_id "
         "WHERE f.cutoff < ?", str(DAYS[100]),
     )  # fmt: skip
-    assert fed == [(0,)]
+    assert fed == [(None,)]
     # Walked in order from the start, the older sessions calibrate as a fresh series would.
     quantiles = feed.sql(
         "SELECT quantile80 FROM forecast WHERE horizon = 1 AND cutoff < ? ORDER BY cutoff",
@@ -152,7 +152,7 @@ def test_backfill_before_the_first_live_night_leaves_the_trackers_alone(feed: Pr
         "SELECT o.inside80 FROM score o JOIN forecast f ON f.id = o.forecast_id "
         "WHERE f.horizon = 1 AND f.target_session <= ? ORDER BY f.cutoff", str(DAYS[99]),
     )  # fmt: skip
-    assert quantiles[-1] == (refeed(0.80, [bool(hit) for (hit,) in hits], ETA),)
+    assert quantiles[-1] == (refeed(0.80, [(bool(hit), ETA) for (hit,) in hits]),)
 
 
 def test_intervals_are_nested_even_when_trackers_cross(feed: Project) -> None:
@@ -180,3 +180,16 @@ def test_later_run_on_the_same_evening_learns_nothing_more(feed: Project) -> Non
     kept = states(feed)
     assert feed.run(evening(DAYS[83]) + timedelta(hours=2)).status == "nothing"
     assert states(feed) == kept
+
+
+def test_a_changed_eta_is_no_damage(feed: Project) -> None:
+    """Each outcome keeps the step it was learned with: another eta later is proved right, too."""
+    following(feed)
+    for session in DAYS[80:90]:
+        feed.run(evening(session))
+    following(feed, settings=f"{NO_BACKFILL}\n[intervals]\neta = 0.05")
+    for session in DAYS[90:95]:
+        feed.run(evening(session))
+    with feed.job() as job:
+        assert all(one.ok for one in check_ledger(job.ledger, refeed))
+    assert len(feed.sql("SELECT DISTINCT eta FROM score")) == 2

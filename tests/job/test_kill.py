@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def assert_whole(project: Project, content: Content) -> None:
     assert {row[4] for row in cells} == {1}
     assert project.content() == content
     with project.job() as job:
-        findings = check_ledger(job.ledger, partial(refeed, eta=0.02))
+        findings = check_ledger(job.ledger, refeed)
     assert [one for one in findings if not one.ok] == []
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forecaster.errors import ConfigError
 from forecaster.hooks import SeriesReport
 from forecaster.job.backfill import backfill
 from forecaster.job.backtest import backtest
@@ -124,16 +125,33 @@ def test_failing_reporter_is_named_and_the_rest_goes_on(project: Project) -> Non
         """,
     )
     project.quote("A", DAYS, walk(len(DAYS)))
-    project.follow("A", settings="[reporters.loud]\n[reporters.nobody]\n[reporters.html]\n")
+    project.follow("A", settings="[reporters.loud]\n[reporters.html]\n")
     text = (project.folder / "config.toml").read_text()
     project.configure(text.replace("[reporters]\n", ""))
     summary = project.run()
     with project.job() as job:
         told = {one.reporter: one for one in report(job, summary)}
     assert "loud raised ZeroDivisionError: too loud" in str(told["loud"].problem)
-    assert "no reporter is named 'nobody'" in str(told["nobody"].problem)
     assert told["html"].path == project.folder / "report" / "index.html"
     assert told["html"].problem is None
+
+
+def test_unknown_reporter_is_refused_before_the_work(project: Project) -> None:
+    """A name that no plugin has is a mistake in the configuration: nothing is pulled."""
+    project.quote("A", DAYS, walk(len(DAYS)))
+    project.follow("A", settings="[reporters.nobody]\n")
+    with pytest.raises(ConfigError, match="no reporter is named 'nobody'"):
+        project.run()
+    assert project.sql("SELECT count(*) FROM bar") == [(0,)]
+
+
+def test_wrong_option_of_a_reporter_is_refused_before_the_work(project: Project) -> None:
+    """A reporter's options are checked before anything is done, not after."""
+    project.quote("A", DAYS, walk(len(DAYS)))
+    project.follow("A", settings="[reporters.html]\nfolders = 'x'\n")
+    with pytest.raises(ConfigError, match="folders"):
+        project.run()
+    assert project.sql("SELECT count(*) FROM bar") == [(0,)]
 
 
 def test_split_of_the_sample_is_told_in_new_shares(tmp_path: Path) -> None:

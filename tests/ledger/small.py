@@ -124,10 +124,10 @@ def moved(quantile: float, *, inside: bool) -> float:
     return quantile - 0.125 if inside else quantile + 0.5
 
 
-def refeed(_level: float, hits: Sequence[bool]) -> float:
+def refeed(_level: float, fed: Sequence[tuple[bool, float]]) -> float:
     """Return the quantile these hits lead to."""
     quantile = 1.0
-    for inside in hits:
+    for inside, _eta in fed:
         quantile = moved(quantile, inside=inside)
     return quantile
 
@@ -143,7 +143,7 @@ def fed_trackers(
         cells = [(horizon, level) for level in LEVELS]
         before = [states.get(cell) or Tracker(*cell, quantile=1.0) for cell in cells]
         in_order = before[0].last_cutoff is None or cutoff > before[0].last_cutoff
-        told.append(replace(one, fed=in_order))
+        told.append(replace(one, eta=0.5 if in_order else None))
         if not in_order:
             continue
         for cell, state, inside in zip(cells, before, (one.inside80, one.inside95), strict=True):

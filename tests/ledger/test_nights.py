@@ -310,6 +310,7 @@ def test_backtests_are_kept_apart(ledger: Ledger) -> None:
     )
     for trial in (first, second):
         walk(ledger, [backtest(number, trial) for number in range(3)], one)
+        finish_backtest(ledger, trial, now=NOW)
     assert read_knowledge(ledger, [one.id], live(3)) == known
     assert [row for row in contents(ledger)["tracker"] if row[2] is None] == before
     rows = read_view(ledger, "accuracy", where={"horizon": 1}, order=("kind",)).as_dicts()

@@ -210,7 +210,7 @@ def test_a_wrong_statement_is_one_line(ledger: Ledger) -> None:
     for statement in ("SELEC 1", "SELECT nothing FROM nowhere", "SELECT ("):
         with pytest.raises(ConfigError) as caught:
             read_only_query(ledger, statement, limit=10)
-        assert "docs/sql.md" in caught.value.remedy
+        assert "forecast_history" in caught.value.remedy
         assert "\n" not in str(caught.value)
 
 

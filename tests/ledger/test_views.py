@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from forecaster.ledger import Ledger, Series
-from forecaster.ledger.backtests import start_backtest
+from forecaster.ledger.backtests import finish_backtest, start_backtest
 from forecaster.ledger.history import read_view
 from forecaster.ledger.schema import tally
 
@@ -189,13 +189,15 @@ def test_latest_is_the_newest_live_cutoff_of_each_series(ledger: Ledger) -> None
 
 def test_kinds_are_never_mixed(ledger: Ledger) -> None:
     """Accuracy, calibration and revisions of live forecasts hold no backfill, and of backtests
-    the newest one counts.
+    the newest finished one counts.
     """
     [one] = add_series(ledger, "a")
     walk(ledger, [backfill(0), backfill(1), backfill(2), live(3), live(4)], one)
-    for nights in (6, 4):
+    for nights, finished in ((6, True), (4, True), (5, False)):
         trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
         walk(ledger, [backtest(number, trial) for number in range(nights)], one)
+        if finished:
+            finish_backtest(ledger, trial, now=NOW)
     found = {(row["kind"], row["horizon"]): row["n"] for row in rows(ledger, "accuracy")}
     assert found == {
         ("backfill", 1): 3, ("backfill", 2): 3, ("live", 1): 1, ("backtest", 1): 3,

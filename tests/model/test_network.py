@@ -7,7 +7,9 @@ from forecaster.config import ModelSettings
 from forecaster.errors import DataError
 from forecaster.model import ACTIVATIONS, bars_needed, forward, network_to_bytes, train_network
 
-SETTINGS = ModelSettings(lookback=8, horizon=3, hidden_size=8, epochs=6)
+SETTINGS = ModelSettings(
+    lookback=8, horizon=3, hidden_size=8, epochs=6, learning_rate=3e-3, validation=0.15
+)
 INPUTS = ["returns", "window", "minmax"]
 
 
