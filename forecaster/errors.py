@@ -16,7 +16,7 @@ class ForecasterError(Exception):
     default_code: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *, remedy: str = "", code: str = "") -> None:
-        super().__init__(message, remedy, code)
+        super().__init__(message)  # the one positional argument: what unpickling calls it with
         self.message = " ".join(message.split())
         self.remedy = " ".join(remedy.split())
         self.code = code or self.default_code

@@ -17,9 +17,10 @@ def _outcome(work: Work, said: Pending) -> Score | None:
     quoted = work.past.outcomes.get(said.target_session)
     if quoted is None:
         return None
-    # A split after the cutoff is undone: the outcome is told in the prices of the forecast.
-    now = work.past.basis(said.target_session)
-    actual = quoted * carry(work.turn.settings.field, origin=now, wanted=said.basis)
+    # A split after the cutoff is undone: the outcome is told in the prices of the forecast. Both
+    # ends by the splits known now: one that was told late changes both or neither.
+    then, now = work.past.basis(said.cutoff), work.past.basis(said.target_session)
+    actual = quoted * carry(work.turn.settings.field, origin=now, wanted=then)
     return Score(
         pending=said,
         actual=actual,

@@ -67,8 +67,11 @@ def settle(
 ) -> list[Standing]:
     """Store the settled bars of each instrument and return where each series stands."""
     known = read_instruments(job.ledger)
+    # Of all series: whichever are worked on, an instrument keeps its calendar.
     configured = {
-        (one.source, one.symbol): one.calendar for one in reversed(wanted) if one.calendar
+        (one.source, one.symbol): one.calendar
+        for one in reversed(job.settings.each_series())
+        if one.calendar
     }
     stored: dict[Address, Stored] = {}
     problems: dict[Address, ForecasterError] = {}
@@ -143,15 +146,12 @@ def _refuse_foreign(bars: Bars, calendar: Calendar) -> None:
 def _register(job: Job, wanted: Sequence[SeriesSettings]) -> None:
     """Make the series that the ledger does not know, of instruments that ever had a bar."""
     instruments = read_instruments(job.ledger)
-    known = read_series(job.ledger)
-    new = []
-    for one in wanted:
-        found = instruments.get((one.source, one.symbol))
-        had = known.get(one.name)
-        if found and (had is None or (had.instrument.id, had.field) != (found.id, one.field)):
-            new.append((one.name, found.id, one.field))
-    if new:
-        register_series(job.ledger, new, now=job.clock())
+    quoted = [
+        (one.name, found.id, one.field)
+        for one in wanted
+        if (found := instruments.get((one.source, one.symbol)))
+    ]
+    register_series(job.ledger, quoted, now=job.clock())
 
 
 def _standings(

@@ -1,8 +1,8 @@
 """The only door to the database.
 
 `open_ledger` gives a `Ledger`; the modules beside this one read and write through it:
-`prices` (instruments, series, bars), `nights` (what a night needs and what it adds), `backtests`,
-`history` (the views), `query` (SQL of the user's own) and `check`.
+`prices` (instruments, series, bars), `knowledge` (what a night needs), `nights` (what it adds),
+`backtests`, `history` (the views), `query` (SQL of the user's own) and `check`.
 """
 
 from forecaster.ledger.door import Ledger, open_ledger

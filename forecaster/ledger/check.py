@@ -41,10 +41,10 @@ def check_ledger(ledger: Ledger, refeed: Refeed) -> list[Check]:
         ("model parameters", _damaged_models),
         ("waiting forecasts", _waiting),
         ("nights", _empty_nights),
+        ("trackers", lambda connection: _trackers(connection, refeed)),
     ]
     with ledger.reading() as connection:
-        found = [_finding(name, look(connection)) for name, look in checks]
-    return [*found, _finding("trackers", _trackers(ledger, refeed))]
+        return [_finding(name, look(connection)) for name, look in checks]
 
 
 def _finding(name: str, wrong: list[str]) -> Check:
@@ -111,23 +111,22 @@ def _empty_nights(connection: Connection) -> list[str]:
     return [f"run {row[0]} says done for series {row[1]} without a forecast" for row in rows]
 
 
-def _trackers(ledger: Ledger, refeed: Refeed) -> list[str]:
+def _trackers(connection: Connection, refeed: Refeed) -> list[str]:
     f, o = forecast.c, score.c
     fed: dict[tuple[Any, ...], list[tuple[bool, float]]] = defaultdict(list)
-    with ledger.reading() as connection:
-        states = {
-            (one.series_id, one.backtest_id, one.horizon, one.level): (one.outcomes, one.quantile)
-            for one in connection.execute(select(tracker).order_by(tracker.c.id))
-        }
-        hits = connection.execute(
-            select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95, o.eta)
-            .join(score, o.forecast_id == f.id)
-            .where(o.eta.is_not(None))
-            .order_by(f.cutoff)
-        )
-        for *cell, inside80, inside95, eta in hits:
-            for level, inside in zip(LEVELS, (inside80, inside95), strict=True):
-                fed[*cell, level].append((inside, eta))
+    states = {
+        (one.series_id, one.backtest_id, one.horizon, one.level): (one.outcomes, one.quantile)
+        for one in connection.execute(select(tracker).order_by(tracker.c.id))
+    }
+    hits = connection.execute(
+        select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95, o.eta)
+        .join(score, o.forecast_id == f.id)
+        .where(o.eta.is_not(None))
+        .order_by(f.cutoff)
+    )
+    for *cell, inside80, inside95, eta in hits:
+        for level, inside in zip(LEVELS, (inside80, inside95), strict=True):
+            fed[*cell, level].append((inside, eta))
     return [
         f"series {cell[0]}, horizon {cell[2]}, {cell[3]:g}"
         for cell in {**states, **fed}

@@ -72,7 +72,7 @@ def _pending(
     f = forecast.c
     rows = connection.execute(
         select(f.series_id, f.id, f.kind, f.cutoff, f.horizon, f.target_session, f.mean, f.lo80,
-               f.hi80, f.lo95, f.hi95, f.baseline, f.basis)
+               f.hi80, f.lo95, f.hi95, f.baseline)
         .join(awaiting, awaiting.c.forecast_id == f.id)
         .where(
             awaiting.c.series_id.in_(series_ids),

@@ -1,7 +1,7 @@
 """Instruments, series, bars and actions: what was quoted, and when this program first saw it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -12,9 +12,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from forecaster.ledger.door import Ledger, insert_new
 from forecaster.ledger.records import Instrument, Series
 from forecaster.ledger.schema import action, bar, instrument, series
-from forecaster.market import Actions, Bars
-
-PRICES = ("open", "high", "low", "close", "volume")
+from forecaster.market import FIELDS, Actions, Bars
 
 
 @dataclass(frozen=True)
@@ -59,17 +57,17 @@ def _register(connection: Connection, quoted: Instrument, now: datetime) -> Inst
         "attribution": quoted.attribution,
     }
     found = connection.execute(
-        select(instrument.c.id).where(
+        select(instrument.c.id, *(instrument.c[name] for name in facts)).where(
             instrument.c.source == quoted.source, instrument.c.symbol == quoted.symbol
         )
-    ).scalar()
+    ).one_or_none()
     if found is None:
         row = {"source": quoted.source, "symbol": quoted.symbol, "created_at": now, **facts}
         query = insert(instrument).values(row).returning(instrument.c.id)
-        found = connection.execute(query).scalar_one()
-    else:
-        connection.execute(update(instrument).where(instrument.c.id == found).values(facts))
-    return Instrument(int(found), quoted.source, quoted.symbol, **facts)
+        return replace(quoted, id=connection.execute(query).scalar_one())
+    if tuple(found[1:]) != tuple(facts.values()):
+        connection.execute(update(instrument).where(instrument.c.id == found.id).values(facts))
+    return replace(quoted, id=found.id)
 
 
 def _store_bars(
@@ -82,7 +80,7 @@ def _store_bars(
         row[0]: list(row[1:]) for row in _stored(connection, instrument_id, first)
     }
     # NaN marks what a close-only source leaves empty; the ledger has NULL for that.
-    quoted_bars = zip(*(_nullable(bars.field(name)) for name in PRICES), strict=True)
+    quoted_bars = zip(*(_nullable(bars.field(name)) for name in FIELDS), strict=True)
     rows: list[dict[str, Any]] = []
     revised = 0
     for session, values in zip(bars.sessions.tolist(), quoted_bars, strict=True):
@@ -92,7 +90,7 @@ def _store_bars(
         revised += bool(revision)
         rows.append(
             {"instrument_id": instrument_id, "session": session, "revision": revision + 1,
-             "first_seen_at": now, **dict(zip(PRICES, values, strict=True))}
+             "first_seen_at": now, **dict(zip(FIELDS, values, strict=True))}
         )  # fmt: skip
     if rows:
         connection.execute(insert(bar), rows)
@@ -106,7 +104,7 @@ def _nullable(values: NDArray[np.float64]) -> list[float | None]:
 def _stored(connection: Connection, instrument_id: int, first: date) -> Iterable[Row[Any]]:
     # Later revisions come later and win in the caller's dictionary.
     return connection.execute(
-        select(bar.c.session, bar.c.revision, *(bar.c[name] for name in PRICES))
+        select(bar.c.session, bar.c.revision, *(bar.c[name] for name in FIELDS))
         .where(bar.c.instrument_id == instrument_id, bar.c.session >= first)
         .order_by(bar.c.session, bar.c.revision)
     )
@@ -143,7 +141,7 @@ def read_bars(
             .limit(1)
         ).scalar()
         query = (
-            select(bar.c.session, *(bar.c[name] for name in PRICES))
+            select(bar.c.session, *(bar.c[name] for name in FIELDS))
             .where(bar.c.instrument_id == instrument_id, bar.c.session <= upto)
             .order_by(bar.c.session, bar.c.revision)
         )
@@ -164,10 +162,10 @@ def read_bars(
 def _bars(rows: Sequence[Sequence[Any]]) -> Bars:
     sessions = np.array([row[0] for row in rows], dtype="datetime64[D]")
     fields = np.array([tuple(row)[1:] for row in rows], dtype=np.float64).reshape(
-        len(rows), len(PRICES)
+        len(rows), len(FIELDS)
     )
     newest = np.append(sessions[1:] != sessions[:-1], True) if len(rows) else np.zeros(0, bool)
-    columns = {name: fields[newest, k] for k, name in enumerate(PRICES)}
+    columns = {name: fields[newest, k] for k, name in enumerate(FIELDS)}
     return Bars(sessions=sessions[newest], **columns)
 
 

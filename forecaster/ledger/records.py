@@ -57,7 +57,6 @@ class Pending:
     lo95: float
     hi95: float
     baseline: float
-    basis: float
 
 
 @dataclass(frozen=True)

@@ -243,8 +243,7 @@ forecast = _table(
     _need("scale", Real),
     _need("quantile80", Real),
     _need("quantile95", Real),
-    # Product of the split ratios up to the cutoff: an outcome after a later split is brought
-    # back to the prices the forecast was made in.
+    # Product of the split ratios up to the cutoff, as known then: the prices it was made in.
     _need("basis", Real),
     _one_of("kind", *KINDS),
     _one_of("status", "ok", "fallback"),

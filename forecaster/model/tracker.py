@@ -6,10 +6,11 @@ shrinks a very little after each hit. This is the quantile tracker, or "P contro
 Angelopoulos, Candes and Tibshirani (2023), "Conformal PID Control for Time Series Prediction",
 section 2.1.
 
-Whatever the outcomes: as long as no score exceeds s, q stays at or under s + eta, and over n
-outcomes the share of misses exceeds 1 - level by at most (s + eta) / (eta n). It falls short of it
-by no more than that either, as long as q never has to be cut off at 0, which scores of at least
-eta (1 - level) guarantee.
+Whatever the outcomes: those of horizon h come h sessions late, so that h more misses may follow
+once q is wide enough. As long as no score exceeds s, and q starts no higher, q stays at or under
+s + h eta, and over n outcomes the share of misses exceeds 1 - level by at most (s + h eta) /
+(eta n). It falls short of it by no more than that either, as long as q never has to be cut off at
+0, which scores of at least h eta (1 - level) guarantee.
 """
 
 from collections.abc import Mapping
@@ -40,8 +41,8 @@ def next_quantile(q: float, inside: bool, level: float, eta: float) -> float:
     """The quantile after an outcome: q + eta (miss - (1 - level)), never below 0.
 
     Args:
-        q: the quantile that the interval was issued with, in spreads.
-        inside: whether the outcome lay inside it.
+        q: the quantile before it, in spreads.
+        inside: whether the outcome lay inside the interval, which an earlier q may have given.
         level: the nominal coverage.
         eta: the step; 0.02 is slow and sharp, 0.05 adapts faster.
     """

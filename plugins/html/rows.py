@@ -15,27 +15,15 @@ Z95: Final = 1.96
 
 
 def one_step(series: SeriesReport) -> list[Row]:
-    """Scored one-session-ahead rows of the recent sessions, a live one before a backfilled one.
-
-    Rows are put on the basis of the last session, as the prices are: after a split, a forecast
-    made before it is divided as the outcome was.
-    """
-    prices = dict(series.prices[-RECENT:])
+    """Scored one-session-ahead rows of the recent sessions, a live one before a backfilled one."""
+    recent = {session for session, _ in series.prices[-RECENT:]}
     by_target = {
         row["target_session"]: row
         for kind in ("backfill", "live")
         for row in scorecard.rows_of(series, kind)
-        if row["horizon"] == 1 and row["target_session"] in prices
+        if row["horizon"] == 1 and row["target_session"] in recent
     }
-    return [_rebased(row, prices[target]) for target, row in sorted(by_target.items())]
-
-
-def _rebased(row: Row, price: float) -> Row:
-    factor = price / row["actual"] if row["actual"] else 1.0
-    if not math.isfinite(factor) or factor <= 0 or math.isclose(factor, 1.0, rel_tol=0.005):
-        return row
-    columns = ("forecast", "lo80", "hi80", "lo95", "hi95", "baseline", "actual")
-    return row | {column: row[column] * factor for column in columns}
+    return [row for _, row in sorted(by_target.items())]
 
 
 def skill_points(series: SeriesReport, kind: str) -> list[tuple[int, float, float]]:

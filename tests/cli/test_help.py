@@ -71,6 +71,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | {"alembic", "pydantic", "rich", "exchange_calendars"})
 
 
+@pytest.mark.soak
 def test_help_is_immediate(tmp_path: Path) -> None:
     """`--help` takes less than a quarter of a second: the best of five tries."""
 

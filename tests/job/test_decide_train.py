@@ -1,9 +1,16 @@
 """Retrain or reuse: with which reason, and that a training depends on its series alone."""
 
+import pickle
+from typing import Any
+
 import numpy as np
 import pytest
 
+from forecaster.config import ModelSettings
+from forecaster.errors import DataError
 from forecaster.job.backfill import backfill
+from forecaster.job.train import Task, run_task
+from forecaster.model import ACTIVATIONS
 
 from .project import NEEDED, Project, evening, walk, xnys
 
@@ -171,6 +178,22 @@ def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
         ("done", "ok"), ("failed", "diverged"),
     ]  # fmt: skip
     assert project.sql("SELECT state FROM run") == [("degraded",)]
+
+
+def journey(value: Any) -> Any:
+    """Return what another process would get."""
+    return pickle.loads(pickle.dumps(value))
+
+
+def test_tasks_and_what_comes_of_them_travel_between_processes() -> None:
+    """A training, its network and its failure are the same after a journey to another process."""
+    values = np.array(walk(200))
+    task = Task(values, ModelSettings(epochs=1), "price", ACTIVATIONS["tanh"], seed=1)
+    here, there = run_task(task), journey(run_task(journey(task)))
+    assert here.network.predict(values).tobytes() == there.network.predict(values).tobytes()
+    failed = run_task(Task(values[:9], task.settings, "price", task.activation, seed=1)).error
+    assert type(journey(failed)) is DataError
+    assert (str(journey(failed)), journey(failed).code) == (str(failed), "too_few_bars")
 
 
 def test_foreign_activation_that_raises_fails_its_series_alone(project: Project) -> None:

@@ -9,7 +9,7 @@ from forecaster.errors import ConfigError
 from forecaster.job.backfill import backfill
 from forecaster.market import get_calendar
 
-from .project import Project, evening, walk, xnys
+from .project import SMALL, Project, evening, walk, xnys
 
 SHARES, RATES = ("AAPL", "GOOG", "IBM", "MSFT"), ("EURUSD", "EURGBP", "EURJPY", "EURCHF")
 
@@ -340,3 +340,14 @@ def test_unknown_series_is_refused_before_anything_is_done(project: Project) -> 
     with pytest.raises(ConfigError, match="AAPL"):
         project.run(names=["APPL"])
     assert project.sql("SELECT count(*) FROM bar") == [(0,)]
+
+
+def test_an_instrument_keeps_its_calendar_whichever_series_is_run(project: Project) -> None:
+    """The calendar that one series names holds for another one of the same instrument, too."""
+    series = '[[series]]\nsource = "sample"\nsymbol = "AAPL"\nmissing = "drop"\n'
+    project.configure(
+        f'{series}calendar = "weekdays"\n{series}field = "open"\n'
+        f"{SMALL}\n[schedule]\ninitial_backfill = 0\n"
+    )
+    project.run(names=["AAPL.open"])
+    assert project.sql("SELECT calendar FROM instrument") == [("weekdays",)]

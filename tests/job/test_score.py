@@ -88,6 +88,22 @@ def test_split_works_on_volumes_the_other_way_round(tmp_path: Path) -> None:
     assert actual == [(quoted["2005-02-28"] / 2, quoted["2005-02-25"])]
 
 
+def test_split_that_is_told_late_leaves_outcomes_alone(feed: Project) -> None:
+    """The price of the cutoff was halved already: its split, told a night later, halves nothing."""
+    closes = walk(len(DAYS))
+    split = 80
+    traded = [close if k < split else close / 2 for k, close in enumerate(closes)]
+    feed.follow("A", source="feed", settings=NO_BACKFILL)
+    feed.quote("A", DAYS, traded)
+    feed.run(evening(DAYS[split]))
+    feed.quote("A", DAYS, traded, split=[2.0 if k == split else "" for k in range(len(DAYS))])
+    feed.run(evening(DAYS[split + 1]))
+    ((actual,),) = feed.sql(
+        "SELECT actual FROM forecast_history WHERE cutoff = ? AND horizon = 1", str(DAYS[split])
+    )
+    assert actual == traded[split + 1]
+
+
 def test_missing_bar_keeps_its_forecasts_waiting(feed: Project) -> None:
     """A target session without a bar is scored when the bar arrives, and by nothing else."""
     closes = walk(len(DAYS))

@@ -80,7 +80,7 @@ def test_what_waits_is_given_when_its_session_has_come(ledger: Ledger) -> None:
     [first, _] = read_knowledge(ledger, [one.id], live(2))[one.id].pending
     wanted = said(1, 0, mean=101.0)
     assert (first.kind, first.cutoff, first.horizon) == ("live", day(0), 1)
-    for name in ("mean", "lo80", "hi80", "lo95", "hi95", "baseline", "basis"):
+    for name in ("mean", "lo80", "hi80", "lo95", "hi95", "baseline"):
         assert getattr(first, name) == getattr(wanted, name)
 
 

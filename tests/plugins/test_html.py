@@ -18,7 +18,6 @@ from forecaster.plugins import html, wording
 from forecaster.plugins.html import HtmlReporter
 from forecaster.plugins.html import figures as html_figures
 from forecaster.plugins.html import pages as html_pages
-from forecaster.plugins.html import rows as html_rows
 
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Report
@@ -307,15 +306,6 @@ def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
     page = pages(write(tmp_path, report_of(series)))[html_pages.page_name(series)]
     for text in page.scripts:
         assert json.loads(text, parse_constant=pytest.fail)
-
-
-def test_forecasts_before_a_split_are_drawn_on_todays_basis() -> None:
-    """After a two for one split an old forecast is halved, as the old prices are."""
-    series = series_report()
-    halved = replace(series, prices=tuple((day, value / 2) for day, value in series.prices))
-    rows, before = html_rows.one_step(halved), html_rows.one_step(series)
-    assert [row["lo80"] for row in rows] == pytest.approx([row["lo80"] / 2 for row in before])
-    assert [row["inside80"] for row in rows] == [row["inside80"] for row in before]
 
 
 def palette(css: str, scheme: str) -> dict[str, str]:
