@@ -60,7 +60,7 @@ FROM current_tally
 CREATE VIEW decision_history AS
 SELECT d.id AS decision_id, d.run_id, r.kind, s.name AS series, r.session, d.verdict,
        d.reason_code, d.reason, d.model_id, d.age_sessions, d.allowed_age, d.fingerprint,
-       d.model_fingerprint, d.decided_at
+       d.model_fingerprint, d.intervals, d.decided_at
 FROM decision d
 JOIN run r ON r.id = d.run_id
 JOIN series s ON s.id = d.series_id
@@ -68,11 +68,11 @@ JOIN series s ON s.id = d.series_id
 CREATE VIEW model_history AS
 SELECT m.id AS model_id, s.name AS series, m.run_id, m.backtest_id, m.cutoff, m.created_at,
        m.fingerprint, m.seed, m.bars, m.windows, m.epochs, m.best_epoch, m.train_loss,
-       m.validation_loss, m.baseline_loss, m.seconds, m.sha256, m.settings, r.version,
-       r.environment
+       m.validation_loss, m.baseline_loss, m.seconds, m.sha256, m.settings, p.version,
+       p.environment
 FROM model_version m
 JOIN series s ON s.id = m.series_id
-JOIN run r ON r.id = m.run_id
+JOIN program p ON p.id = m.program_id
 ;
 CREATE VIEW run_history AS
 SELECT r.id AS run_id, r.kind, r.backtest_id, r.calendar, r.session, r.state, r.started_at,
@@ -82,15 +82,15 @@ SELECT r.id AS run_id, r.kind, r.backtest_id, r.calendar, r.session, r.state, r.
        (SELECT count(*) FROM run_series o WHERE o.run_id = r.id AND o.status = 'fallback') AS fallback,
        (SELECT count(*) FROM run_series o WHERE o.run_id = r.id AND o.status = 'deferred') AS deferred,
        (SELECT count(*) FROM run_series o WHERE o.run_id = r.id AND o.status = 'failed') AS failed,
-       (SELECT count(*) FROM forecast f WHERE f.run_id = r.id) AS forecasts,
-       r.version
+       (SELECT count(*) FROM forecast f WHERE f.run_id = r.id) AS forecasts
 FROM run r
 ;
 CREATE VIEW series_history AS
 SELECT o.run_id, r.kind, r.session, s.name AS series, o.status, o.reason_code, o.reason,
-       o.stored_at
+       o.stored_at, p.version, p.environment
 FROM run_series o
 JOIN run r ON r.id = o.run_id
+JOIN program p ON p.id = o.program_id
 JOIN series s ON s.id = o.series_id
 ;
 CREATE VIEW bar_history AS

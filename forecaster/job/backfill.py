@@ -7,7 +7,7 @@ from forecaster.errors import ConfigError
 from forecaster.hooks import RunSummary
 from forecaster.job.context import Job
 from forecaster.job.plan import plan_backfill, refuse_impossible
-from forecaster.job.run import Tally, chosen, prepare, summary, work_through
+from forecaster.job.run import Account, chosen, prepare, summary, work_through
 
 
 def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) -> RunSummary:
@@ -21,10 +21,10 @@ def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) ->
         raise ConfigError(
             f"--from {first} is after --to {last}", remedy="give the earlier session first"
         )
-    tally = Tally()
-    standings = prepare(job, chosen(job, names), tally)
+    account = Account()
+    standings = prepare(job, chosen(job, names), account)
     nights = plan_backfill(job.ledger, standings, first=first, last=last)
     if not nights:
         refuse_impossible(job.ledger, standings, first, last)
-    work_through(job, nights, tally)
-    return summary(tally, "backfill", standings)
+    work_through(job, nights, account)
+    return summary(account, "backfill", standings)

@@ -16,7 +16,7 @@ from forecaster.hooks import RunSummary
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
 from forecaster.job.plan import Due, Plan, Turn, without_finished
-from forecaster.job.run import Tally, chosen, prepare, summary, work_through
+from forecaster.job.run import Account, chosen, prepare, summary, work_through
 from forecaster.job.settle import Standing
 from forecaster.ledger import Night, Rows
 from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
@@ -69,19 +69,19 @@ def backtest(
         # A number of cutoffs that was asked for is not overruled by a configured split.
         configured.split if split is None and cutoffs is None else split,
     )
-    tally = Tally()
-    standings = prepare(job, wanted, tally)
-    scopes = [_scope(job, one, extent, tally) for one in standings]
+    account = Account()
+    standings = prepare(job, wanted, account)
+    scopes = [_scope(job, one, extent, account) for one in standings]
     if not any(scopes):
         raise DataError(
             "no series has enough bars for a backtest: "
-            + "; ".join(f"{name}: {what}" for name, what in tally.problems.items()),
+            + "; ".join(f"{name}: {what}" for name, what in account.problems.items()),
             remedy="pull more bars, or choose another split, lookback or horizon",
             code="too_few_bars",
         )
     backtest_id = _open(job, standings, extent)
     nights = _nights(standings, scopes, backtest_id)
-    work_through(job, without_finished(job.ledger, nights), tally)
+    work_through(job, without_finished(job.ledger, nights), account)
     finish_backtest(job.ledger, backtest_id, now=job.clock())
     rows = read_view(
         job.ledger,
@@ -89,7 +89,7 @@ def backtest(
         where={"backtest_id": backtest_id},
         order=("series", "horizon"),
     )
-    return Evaluation(backtest_id, summary(tally, "backtest", standings), rows)
+    return Evaluation(backtest_id, summary(account, "backtest", standings), rows)
 
 
 def _with_horizon(one: SeriesSettings, horizon: int | None) -> SeriesSettings:
@@ -123,7 +123,7 @@ class Scope:
     train_until: date | None
 
 
-def _scope(job: Job, one: Standing, extent: Extent, tally: Tally) -> Scope | None:
+def _scope(job: Job, one: Standing, extent: Extent, account: Account) -> Scope | None:
     """Return which cutoffs are evaluated, or note why there is none."""
     sessions = read_sessions(job.ledger, one.series.instrument.id) if one.series else []
     needed, horizon = bars_needed(one.settings.model), one.settings.model.horizon
@@ -145,7 +145,7 @@ def _scope(job: Job, one: Standing, extent: Extent, tally: Tally) -> Scope | Non
             "are needed"
         )
     if not kept:
-        tally.problems[one.settings.name] = lacking
+        account.problems[one.settings.name] = lacking
         return None
     return Scope(tuple(kept), sessions[-1], train_until)
 

@@ -14,7 +14,10 @@ TRAINING_REVISION = 1
 
 def decide(work: Work) -> Work:
     """Say whether the series' newest model is reused tonight."""
-    return replace(work, decision=_decision(work) if work.turn.speaks else None)
+    if not work.turn.speaks:
+        return work
+    intervals = json.dumps(work.turn.settings.intervals.model_dump(), sort_keys=True)
+    return replace(work, decision=replace(_decision(work), intervals=intervals))
 
 
 def _decision(work: Work) -> Decision:

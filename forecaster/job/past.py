@@ -55,8 +55,11 @@ class Past:
 class Prices:
     """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
 
-    def __init__(self, ledger: Ledger, *, first: date, last: date) -> None:
+    def __init__(
+        self, ledger: Ledger, *, first: date, last: date, delay: timedelta = timedelta(0)
+    ) -> None:
         self._ledger = ledger
+        self._delay = delay
         self._first = first
         self._last = last
         self._read: dict[int, _Read] = {}
@@ -89,7 +92,7 @@ class Prices:
         if read.revised and then:
             bars, _, _ = read_bars(
                 self._ledger, instrument.id, since=since, upto=cutoff, count=read.history,
-                as_of=settled_by(instrument, cutoff),
+                as_of=settled_by(instrument, cutoff, self._delay),
             )  # fmt: skip
         return _past(wanted, instrument, cutoff, bars, read.actions, awaited)
 
@@ -121,9 +124,9 @@ def carry(field: str, *, origin: float, wanted: float) -> float:
     return wanted / origin if field == "volume" else origin / wanted
 
 
-def settled_by(instrument: Instrument, session: date) -> datetime:
-    """Return a moment at which everything of that session was known and nothing of the next."""
-    return get_calendar(instrument.calendar).close(session) + timedelta(hours=6)
+def settled_by(instrument: Instrument, session: date, delay: timedelta) -> datetime:
+    """Return a moment by which a night of that session would have been worked."""
+    return get_calendar(instrument.calendar).close(session) + delay + timedelta(hours=6)
 
 
 def _past(

@@ -9,7 +9,7 @@ goes through the stages from score to commit, and the reporters tell of it at th
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from forecaster.config import SeriesSettings, near
 from forecaster.errors import ConfigError
@@ -37,7 +37,7 @@ CHUNK = 64
 
 
 @dataclass
-class Tally:
+class Account:
     """What an execution has done so far."""
 
     started: float = field(default_factory=time.perf_counter)
@@ -70,8 +70,8 @@ def run(
         ConfigError: there is no series, or not that one, or its source or activation is unknown.
         DataError: no series can be forecast as of that session.
     """
-    tally = Tally()
-    standings = prepare(job, chosen(job, names), tally)
+    account = Account()
+    standings = prepare(job, chosen(job, names), account)
     if as_of is not None:
         refuse_impossible(job.ledger, standings, as_of, as_of)
     nights = plan_run(
@@ -81,9 +81,9 @@ def run(
         as_of=as_of,
         forced=forced,
     )
-    work_through(job, nights, tally)
+    work_through(job, nights, account)
     kind = "live" if as_of is None or not nights else nights[-1].night.kind
-    return summary(tally, kind, standings)
+    return summary(account, kind, standings)
 
 
 def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
@@ -105,7 +105,7 @@ def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
     return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
 
 
-def prepare(job: Job, wanted: Sequence[SeriesSettings], tally: Tally) -> list[Standing]:
+def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> list[Standing]:
     """Pull and settle; return the series that can be worked on, noting those that cannot."""
     require_companions(job.registry, job.settings)
     for series in wanted:
@@ -113,31 +113,32 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], tally: Tally) -> list[St
         require_activation(job.registry, series)
         if series.calendar:
             get_calendar(series.calendar)
-    tally.series = len(wanted)
+    account.series = len(wanted)
     standings = settle(job, wanted, pull(job, wanted))
     ready = []
     for one in standings:
-        tally.bars_pulled += one.new_bars
+        account.bars_pulled += one.new_bars
         if one.problem:
-            tally.problems[one.settings.name] = str(one.problem)
+            account.problems[one.settings.name] = str(one.problem)
         if one.series is not None and not one.series.paused:
             ready.append(one)
     return ready
 
 
-def work_through(job: Job, nights: Sequence[Due], tally: Tally) -> None:
+def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
     """Work the nights in order, a chunk of series at a time."""
     if not nights:
         return
     executor = job.executor()
     sessions = [due.night.session for due in nights]
-    prices = Prices(job.ledger, first=min(sessions), last=max(sessions))
+    delay = timedelta(minutes=job.settings.schedule.settle_delay)
+    prices = Prices(job.ledger, first=min(sessions), last=max(sessions), delay=delay)
     for count, due in enumerate(nights, start=1):
-        work_night(job, due, prices, executor, tally)
+        work_night(job, due, prices, executor, account)
         job.progress("working sessions", count, len(nights))
 
 
-def work_night(job: Job, due: Due, prices: Prices, executor: Executor, tally: Tally) -> None:
+def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
     for turns in _chunks(due.turns):
         start = time.perf_counter()
@@ -155,7 +156,7 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, tally: Ta
             seconds=time.perf_counter() - start,
             last=turns[-1] is due.turns[-1],
         )
-        _count(tally, due.night, items)
+        _count(account, due.night, items)
 
 
 def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
@@ -188,36 +189,36 @@ def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices:
         return Failed(turn, foreseen(error))
 
 
-def _count(tally: Tally, night: Night, items: Sequence[Item]) -> None:
-    tally.sessions.add((night.calendar, night.session))
+def _count(account: Account, night: Night, items: Sequence[Item]) -> None:
+    account.sessions.add((night.calendar, night.session))
     for item in items:
         if isinstance(item, Failed):
-            tally.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
+            account.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
             continue
-        tally.scored += len(item.scores)
-        tally.forecasts += len(item.forecasts)
+        account.scored += len(item.scores)
+        account.forecasts += len(item.forecasts)
         verdict = item.decision.verdict if item.decision else ""
-        tally.trained += verdict == "retrain"
-        tally.reused += verdict == "reuse"
+        account.trained += verdict == "retrain"
+        account.reused += verdict == "reuse"
 
 
-def summary(tally: Tally, kind: str, standings: Sequence[Standing]) -> RunSummary:
+def summary(account: Account, kind: str, standings: Sequence[Standing]) -> RunSummary:
     """Return what an execution did, for people."""
-    problems = tuple(f"{name}: {what}" for name, what in tally.problems.items())
+    problems = tuple(f"{name}: {what}" for name, what in account.problems.items())
     if problems:
-        status = "degraded" if len(problems) < tally.series else "failed"
+        status = "degraded" if len(problems) < account.series else "failed"
     else:
-        status = "done" if tally.sessions else "nothing"
+        status = "done" if account.sessions else "nothing"
     return RunSummary(
         kind=kind,
         status=status,
-        sessions=len(tally.sessions),
-        bars_pulled=tally.bars_pulled,
-        trained=tally.trained,
-        reused=tally.reused,
-        forecasts=tally.forecasts,
-        scored=tally.scored,
-        seconds=time.perf_counter() - tally.started,
+        sessions=len(account.sessions),
+        bars_pulled=account.bars_pulled,
+        trained=account.trained,
+        reused=account.reused,
+        forecasts=account.forecasts,
+        scored=account.scored,
+        seconds=time.perf_counter() - account.started,
         historical=any(one.series and one.series.instrument.historical for one in standings),
         problems=problems,
     )

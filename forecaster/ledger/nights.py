@@ -15,6 +15,7 @@ from forecaster.ledger.schema import (
     decision,
     forecast,
     model_version,
+    program,
     run,
     run_series,
     series,
@@ -29,6 +30,7 @@ class Storing:
     connection: Connection
     night: Night
     run_id: int
+    program_id: int
     stamp: Stamp
 
 
@@ -55,7 +57,9 @@ def commit(
         last: these are the last of the night: the run's end state goes with them.
     """
     with ledger.writing() as connection:
-        storing = Storing(connection, night, _claim(connection, night, stamp), stamp)
+        storing = Storing(
+            connection, night, _claim(connection, night, stamp), _program(connection, stamp), stamp
+        )
         finished = _finished(storing)
         fresh = [one for one in results if one.series_id not in finished]
         model_ids = _store_models(storing, fresh)
@@ -73,8 +77,6 @@ def _claim(connection: Connection, night: Night, stamp: Stamp) -> int:
         "state": "running",
         "started_at": stamp.now,
         "seconds": 0.0,
-        "version": stamp.version,
-        "environment": stamp.environment,
     }
     insert_new(connection, run, [row])
     found = connection.execute(
@@ -83,6 +85,17 @@ def _claim(connection: Connection, night: Night, stamp: Stamp) -> int:
             run.c.calendar == night.calendar,
             run.c.session == night.session,
             of_backtest(run.c.backtest_id, night.backtest_id),
+        )
+    )
+    return int(found.scalar_one())
+
+
+def _program(connection: Connection, stamp: Stamp) -> int:
+    row = {"version": stamp.version, "environment": stamp.environment}
+    insert_new(connection, program, [row])
+    found = connection.execute(
+        select(program.c.id).where(
+            program.c.version == stamp.version, program.c.environment == stamp.environment
         )
     )
     return int(found.scalar_one())
@@ -105,6 +118,7 @@ def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, i
                 "series_id": series_id,
                 "run_id": storing.run_id,
                 "backtest_id": storing.night.backtest_id,
+                "program_id": storing.program_id,
                 "created_at": storing.stamp.now,
             }
             for series_id, model in new
@@ -162,6 +176,7 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
             **fields(one.outcome),
             "run_id": storing.run_id,
             "series_id": one.series_id,
+            "program_id": storing.program_id,
             "stored_at": storing.stamp.now,
         }
         for one in fresh

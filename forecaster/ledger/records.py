@@ -118,6 +118,7 @@ class Decision:
     age_sessions: int | None = None
     allowed_age: int | None = None
     model_fingerprint: str | None = None
+    intervals: str = "{}"
 
 
 @dataclass(frozen=True)

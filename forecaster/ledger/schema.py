@@ -141,6 +141,16 @@ backtest = _table(
     _need("version", Text),
 )
 
+# What numbers depend on besides their inputs. It belongs to each series' night and each model: a
+# run may be begun by one program and finished by another.
+program = _table(
+    "program",
+    _key(),
+    _need("version", Text),
+    _need("environment", Text),
+    UniqueConstraint("version", "environment"),
+)
+
 run = _table(
     "run",
     _key(),
@@ -153,8 +163,6 @@ run = _table(
     Column("finished_at", Moment),
     # Time spent working, summed over the attempts.
     _need("seconds", Real),
-    _need("version", Text),
-    _need("environment", Text),
     *_finite("seconds"),
     _one_of("kind", *KINDS),
     _one_of("state", "running", "done", "degraded", "failed"),
@@ -169,6 +177,7 @@ run_series = _table(
     _need("status", Text),
     _need("reason_code", Text),
     _need("reason", Text),
+    _ref("program_id", "program"),
     _need("stored_at", Moment),
     _one_of("status", "done", "fallback", "deferred", "failed"),
     Index("ix_run_series_series_id", "series_id"),
@@ -180,6 +189,7 @@ model_version = _table(
     _ref("series_id", "series"),
     _ref("run_id", "run"),
     _ref("backtest_id", "backtest", nullable=True),
+    _ref("program_id", "program"),
     _need("cutoff", Session),
     _need("created_at", Moment),
     _need("fingerprint", Text),
@@ -213,6 +223,8 @@ decision = _table(
     Column("allowed_age", Whole),
     _need("fingerprint", Text),
     Column("model_fingerprint", Text),
+    # The settings of the spread, which no model version holds, as JSON.
+    _need("intervals", Text),
     _need("decided_at", Moment),
     _one_of("verdict", "retrain", "reuse", "fallback"),
     UniqueConstraint("run_id", "series_id"),

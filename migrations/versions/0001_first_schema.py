@@ -18,6 +18,7 @@ def upgrade() -> None:
     create_instrument()
     create_action()
     create_bar()
+    create_program()
     create_run()
     create_series()
     create_model_version()
@@ -109,6 +110,18 @@ def create_bar() -> None:
     )
 
 
+def create_program() -> None:
+    op.create_table(
+        "program",
+        sa.Column("id", types.Whole(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_program"),
+        sa.UniqueConstraint("version", "environment", name="uq_program_version_environment"),
+        sqlite_strict=True,
+    )
+
+
 def create_run() -> None:
     op.create_table(
         "run",
@@ -121,8 +134,6 @@ def create_run() -> None:
         sa.Column("started_at", types.Moment(), nullable=False),
         sa.Column("finished_at", types.Moment(), nullable=True),
         sa.Column("seconds", types.Real(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
         *finite("run", "seconds"),
         sa.CheckConstraint(
             "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_run_kind_known")
@@ -179,6 +190,7 @@ def create_model_version() -> None:
         sa.Column("series_id", types.Whole(), nullable=False),
         sa.Column("run_id", types.Whole(), nullable=False),
         sa.Column("backtest_id", types.Whole(), nullable=True),
+        sa.Column("program_id", types.Whole(), nullable=False),
         sa.Column("cutoff", types.Session(), nullable=False),
         sa.Column("created_at", types.Moment(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
@@ -200,6 +212,7 @@ def create_model_version() -> None:
         ),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_model_version_run_id"),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_model_version_series_id"),
+        sa.ForeignKeyConstraint(["program_id"], ["program.id"], name="fk_model_version_program_id"),
         sa.PrimaryKeyConstraint("id", name="pk_model_version"),
         sqlite_strict=True,
     )
@@ -219,6 +232,7 @@ def create_run_series() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("reason_code", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("program_id", types.Whole(), nullable=False),
         sa.Column("stored_at", types.Moment(), nullable=False),
         sa.CheckConstraint(
             "status IN ('done', 'fallback', 'deferred', 'failed')",
@@ -226,6 +240,7 @@ def create_run_series() -> None:
         ),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_run_series_run_id"),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_run_series_series_id"),
+        sa.ForeignKeyConstraint(["program_id"], ["program.id"], name="fk_run_series_program_id"),
         sa.PrimaryKeyConstraint("run_id", "series_id", name="pk_run_series"),
         sqlite_strict=True,
     )
@@ -319,6 +334,7 @@ def create_decision() -> None:
         sa.Column("allowed_age", types.Whole(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("model_fingerprint", sa.Text(), nullable=True),
+        sa.Column("intervals", sa.Text(), nullable=False),
         sa.Column("decided_at", types.Moment(), nullable=False),
         sa.CheckConstraint(
             "verdict IN ('retrain', 'reuse', 'fallback')", name=op.f("ck_decision_verdict_known")
