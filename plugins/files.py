@@ -33,6 +33,10 @@ USUAL = {
     "close": ("close", "close/last", "price", "value", "last"),
     "volume": ("volume",),
 }
+# What a column of another name holds is no closing price, even where it is the only one.
+NO_CLOSE = frozenset({
+    "open", "high", "low", "volume", "adj close", "adj_close", "adjusted close", "dividends",
+})  # fmt: skip
 FIELDS = ("open", "high", "low", "close", "volume")
 EMPTY = frozenset({"", "-", "n/a", "na", "nan", "null", "none"})
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
@@ -154,9 +158,9 @@ def _columns(table: CsvTable, options: CsvOptions) -> dict[str, str]:
         name = _found(table, field, chosen.get(field))
         if name is not None:
             found[field] = name
-    # Of two columns one is the date, and the other one can only be the price.
+    # Of two columns one is the date, and the other one the price, unless its name says otherwise.
     rest = [name for name in table.header if name != found["date"]]
-    if len(rest) == 1 and not chosen:
+    if len(rest) == 1 and not chosen and rest[0].lower() not in NO_CLOSE:
         found["close"] = rest[0]
     for needed in ("date", "close"):
         if found.get(needed) is None:

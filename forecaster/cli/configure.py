@@ -46,7 +46,17 @@ def check(invocation: Invocation) -> None:
         for fault in faults[:-1]:
             warn(fault)
         raise ConfigError(faults[-1])
-    require_plugins(invocation.registry(), invocation.settings())
+    registry, settings = invocation.registry(), invocation.settings()
+    require_plugins(registry, settings)
+    if registry.problems:
+        for problem in registry.problems:
+            warn(str(problem))
+        raise SystemExit(1)
+    if not settings.each_series():
+        raise ConfigError(
+            f"{invocation.config_path} names no series",
+            remedy="add one: forecaster series add NAME --source S --symbol SYM",
+        )
     invocation.say(f"{invocation.config_path} is fine.")
 
 

@@ -53,7 +53,7 @@ def emit(
     elif form == "csv":
         emit_csv(rows.columns, rows.rows)
     elif rows.rows:
-        kept = [rows.columns.index(name) for name in columns or rows.columns]
+        kept = [rows.columns.index(name) for name in columns] or range(len(rows.columns))
         emit_table([rows.columns[k] for k in kept], [[row[k] for k in kept] for row in rows.rows])
     else:
         click.echo(empty)

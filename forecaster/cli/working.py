@@ -60,15 +60,16 @@ def init(invocation: Invocation) -> None:
 @click.option(
     "--as-of", type=DATE, callback=day, metavar="DATE", help="Do the session of YYYY-MM-DD."
 )
-@click.option("--retrain", "forced", flag_value="retrain", help="Train whatever the age.")
-@click.option("--reuse", "forced", flag_value="reuse", help="Keep a model whatever its age.")
+@click.option("--retrain", is_flag=True, help="Train whatever the age.")
+@click.option("--reuse", is_flag=True, help="Keep a model whatever its age.")
 @formats
 @click.pass_obj
 def run(
     invocation: Invocation,
     names: tuple[str, ...],
     as_of: date | None,
-    forced: str | None,
+    retrain: bool,
+    reuse: bool,
     form: str | None,
 ) -> None:
     """Do the daily job once, now: what is missing, nothing else.
@@ -77,6 +78,9 @@ def run(
     and the next sessions are forecast. A new series is first walked over its past sessions.
     Run again, it does nothing.
     """
+    if retrain and reuse:
+        raise click.UsageError("--retrain and --reuse exclude each other")
+    forced = "retrain" if retrain else "reuse" if reuse else None
     with invocation.job() as job:
         from forecaster.job.run import run as run_job
 
@@ -203,8 +207,6 @@ def _tell(invocation: Invocation, job: "Job", summary: "RunSummary", form: str |
     names = list(job.settings.reporters)
     if form or invocation.quiet:
         names = [name for name in names if name != "console"]
-    if summary.status == "nothing":
-        names = [name for name in names if name == "console"]
     told = tell(job, summary, only=names)
     paths = {one.reporter: str(one.path) for one in told if one.path}
     if form:

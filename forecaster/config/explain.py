@@ -136,7 +136,8 @@ def _keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
         field = None if isinstance(part, int) else _field(current, part)
         if field is not None:
             current = next(iter(_models_of(field.annotation)), current)
-    return [field.alias or name for name, field in current.model_fields.items()]
+    fields = current.model_fields.items()
+    return [field.alias or name for name, field in fields if not field.exclude]
 
 
 def _key_path(location: Sequence[str | int], model: type[BaseModel]) -> tuple[str | int, ...]:

@@ -76,6 +76,10 @@ class PluginSettings(Table):
         description="Folders with further plugins, as Python files or packages.",
     )
 
+    def tables(self) -> list[str]:
+        """Return the plugins that have a table of options."""
+        return list(self.__pydantic_extra__)
+
     def options(self, name: str) -> dict[str, Any]:
         """Return the options of `[plugins.NAME]`, none if there is no such table."""
         return dict(self.__pydantic_extra__.get(name, {}))

@@ -9,7 +9,7 @@ import numpy as np
 from forecaster.errors import DataError
 from forecaster.job.work import Work
 from forecaster.ledger import Forecast, Hit, Score, Tracker
-from forecaster.ledger.schema import LEVELS
+from forecaster.ledger.schema import LARGEST, LEVELS
 from forecaster.model import apply_move, floored_scale, moves, next_quantile, start_quantile
 
 Cell = tuple[int, float]
@@ -100,9 +100,9 @@ def _forecast(work: Work, horizon: int, target: date, mean: float, spread: Sprea
     around = float(moves(np.array([last, mean]), kind)[0])
     wide, narrow = spread.quantile95 * spread.scale, spread.quantile80 * spread.scale
     bounds = apply_move(last, around + np.array([-wide, -narrow, narrow, wide]), kind)
-    if not np.isfinite(bounds).all():
+    if not (np.abs(bounds) <= LARGEST).all():
         raise DataError(
-            f"the intervals of horizon {horizon} are not finite: moves of {spread.scale:g}",
+            f"the intervals of horizon {horizon} are beyond all numbers: moves of {spread.scale:g}",
             remedy="check the prices for wrong values",
             code="impossible_forecast",
         )

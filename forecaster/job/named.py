@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from forecaster.config import SeriesSettings, Settings
+from forecaster.config import SeriesSettings, Settings, near
 from forecaster.errors import ConfigError, PluginError
 from forecaster.hooks import Executor, Registry, Reporter
 from forecaster.job.foreign import foreign
+from forecaster.market import get_calendar
 
 
 def require_plugins(registry: Registry, settings: Settings) -> None:
@@ -16,8 +17,7 @@ def require_plugins(registry: Registry, settings: Settings) -> None:
         ConfigError: naming the first such plugin and who names it.
     """
     for one in settings.each_series():
-        require_source(registry, one)
-        require_activation(registry, one)
+        require_for_series(registry, one)
     require_companions(registry, settings)
 
 
@@ -26,9 +26,24 @@ def require_companions(registry: Registry, settings: Settings) -> None:
     for name, options in settings.reporters.items():
         _require(registry, registry.reporter, name, f"[reporters.{name}]")
         _construct(registry.reporter, name, options, settings)
+    _require_owners(registry, settings)
     name = settings.executor.name
     _require(registry, registry.executor, name, "[executor] name")
     _construct(registry.executor, name, settings.plugins.options(name), settings)
+
+
+def require_for_series(registry: Registry, wanted: SeriesSettings) -> None:
+    """Refuse a source, an activation or a calendar that nothing could provide."""
+    require_source(registry, wanted)
+    require_activation(registry, wanted)
+    if wanted.calendar is None:
+        return
+    try:
+        get_calendar(wanted.calendar)
+    except ConfigError as error:
+        raise ConfigError(
+            f"series {wanted.name}: {error.message}", remedy=error.remedy, code=error.code
+        ) from error
 
 
 def require_source(registry: Registry, wanted: SeriesSettings) -> None:
@@ -50,6 +65,17 @@ def _require(registry: Registry, resolve: Callable[[str], object], name: str, wh
             raise ConfigError(
                 f"{who}: {error.message}", remedy=error.remedy, code=error.code
             ) from error
+
+
+def _require_owners(registry: Registry, settings: Settings) -> None:
+    """Refuse a table of options that no source and no executor reads."""
+    owners = [*registry.provided("source"), *registry.provided("executor")]
+    for name in settings.plugins.tables():
+        if name not in owners and not registry.problems:
+            raise ConfigError(
+                f"[plugins.{name}] belongs to no plugin", remedy=near(name, owners),
+                code="unknown_plugin",
+            )  # fmt: skip
 
 
 def _construct(

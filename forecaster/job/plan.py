@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import DataError
+from forecaster.errors import ConfigError
 from forecaster.job.settle import Standing
 from forecaster.ledger import Kind, Ledger, Night, Series
 from forecaster.ledger.knowledge import finished_nights
@@ -136,7 +136,7 @@ def refuse_impossible(
     """Refuse a range of past sessions from which no series can be forecast.
 
     Raises:
-        DataError: naming the range from which some can.
+        ConfigError: naming the range from which some can.
     """
     spans = [
         (possible[0], one.today)
@@ -151,7 +151,7 @@ def refuse_impossible(
     if spans:
         begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
         remedy = f"choose within {begin} to {end}"
-    raise DataError(
+    raise ConfigError(
         f"no series can be forecast {asked}: that takes {needed} settled bars up to there",
         remedy=remedy,
         code="no_such_session",

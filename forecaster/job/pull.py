@@ -9,7 +9,8 @@ from forecaster.errors import ForecasterError, PluginError, SourceError
 from forecaster.hooks import Quotes, Source
 from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
-from forecaster.ledger.prices import last_sessions
+from forecaster.ledger import Instrument
+from forecaster.ledger.prices import last_sessions, read_instruments
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
@@ -35,13 +36,24 @@ class Pulled:
 def pull(job: Job, wanted: Sequence[SeriesSettings]) -> dict[Address, Pulled]:
     """Fetch every instrument of the wanted series once, each failing alone."""
     sources = {name: _open_source(job, name) for name in dict.fromkeys(s.source for s in wanted)}
-    known = last_sessions(job.ledger)
+    known = read_instruments(job.ledger)
+    last = last_sessions(job.ledger)
     addresses = list(dict.fromkeys((one.source, one.symbol) for one in wanted))
     answers = {}
     for count, address in enumerate(addresses, start=1):
-        answers[address] = _ask(sources, address, known.get(address))
+        answers[address] = _ask(sources, address, _start(known.get(address), last.get(address)))
         job.progress("pulling prices", count, len(addresses))
     return answers
+
+
+def _start(known: Instrument | None, last: date | None) -> date | None:
+    """Return from where to ask, None for everything.
+
+    Historical prices are at hand, and whoever corrects a file corrects it anywhere.
+    """
+    if known is None or known.historical or last is None:
+        return None
+    return last - OVERLAP
 
 
 def _open_source(job: Job, name: str) -> Source | ForecasterError:
@@ -61,14 +73,14 @@ def _open_source(job: Job, name: str) -> Source | ForecasterError:
 
 
 def _ask(
-    sources: Mapping[str, Source | ForecasterError], address: Address, last: date | None
+    sources: Mapping[str, Source | ForecasterError], address: Address, start: date | None
 ) -> Pulled:
     name, symbol = address
     source = sources[name]
     if isinstance(source, ForecasterError):
         return Pulled(None, source)
     try:
-        quotes = source.fetch(symbol, last - OVERLAP if last else None, None)
+        quotes = source.fetch(symbol, start, None)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
         return Pulled(None, foreign(f"source {name}", error))
     if not isinstance(quotes, Quotes):  # a foreign plugin may return anything

@@ -19,7 +19,7 @@ from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
 from forecaster.job.foreign import foreseen
-from forecaster.job.named import require_activation, require_companions, require_source
+from forecaster.job.named import require_companions, require_for_series
 from forecaster.job.past import Prices
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
 from forecaster.job.pull import pull
@@ -67,8 +67,8 @@ def run(
         forced: "retrain" or "reuse" instead of the program's own decision.
 
     Raises:
-        ConfigError: there is no series, or not that one, or its source or activation is unknown.
-        DataError: no series can be forecast as of that session.
+        ConfigError: there is no series, or not that one, or its source or activation is unknown, or
+            no series can be forecast as of that session.
     """
     account = Account()
     standings = prepare(job, chosen(job, names), account)
@@ -109,10 +109,7 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
     """Pull and settle; return the series that can be worked on, noting those that cannot."""
     require_companions(job.registry, job.settings)
     for series in wanted:
-        require_source(job.registry, series)
-        require_activation(job.registry, series)
-        if series.calendar:
-            get_calendar(series.calendar)
+        require_for_series(job.registry, series)
     account.series = len(wanted)
     standings = settle(job, wanted, pull(job, wanted))
     ready = []

@@ -127,6 +127,12 @@ def _settled(job: Job, quotes: Quotes, calendar: Calendar) -> Bars:
         delay = timedelta(minutes=job.settings.schedule.settle_delay)
         final = calendar.last_closed(job.clock() - delay)
         frame = frame[frame.index <= np.datetime64(final)]
+    elif len(late := frame.index[frame.index > np.datetime64(job.clock().date() + timedelta(1))]):
+        raise DataError(
+            f"{len(late)} sessions are in the future, first {late[0].date()}",
+            remedy="correct their dates",
+            code="future_session",
+        )
     if not len(frame):
         raise DataError("the source has no settled bars", remedy="check the symbol", code="no_bars")
     return bars_from_frame(frame)

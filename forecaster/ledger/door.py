@@ -71,15 +71,11 @@ def open_ledger(url: str, *, create: bool = False) -> Ledger:
                 code="no_database",
             )
         engines.create_file(parsed)
-    engine = engines.make_engine(parsed)
-    try:
-        if create and upgrade.current(engine) is None:
-            upgrade.upgrade(parsed)
-        upgrade.require_head(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Ledger(engine)
+    found = upgrade.look(parsed)
+    if create and found is None:
+        _, found = upgrade.upgrade(parsed)
+    upgrade.require_head(parsed, found)
+    return Ledger(engines.make_engine(parsed))
 
 
 def fields(record: Any, *left_out: str) -> dict[str, Any]:

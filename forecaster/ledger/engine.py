@@ -40,11 +40,17 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
-    """Return an engine; migrations turn foreign keys off, or a rebuilt parent empties its child."""
+def make_engine(url: URL, *, foreign_keys: bool = True, ours: bool = True) -> Engine:
+    """Return an engine.
+
+    Args:
+        url: of the database.
+        foreign_keys: migrations turn them off, or a rebuilt parent empties its child.
+        ours: the file may be set up for our use; otherwise nothing about it changes.
+    """
     try:
         if url.get_backend_name() == "sqlite":
-            return _sqlite_engine(url, foreign_keys=foreign_keys)
+            return _sqlite_engine(url, foreign_keys=foreign_keys, ours=ours)
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError(
@@ -53,14 +59,15 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         ) from error
 
 
-def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
+def _sqlite_engine(url: URL, *, foreign_keys: bool, ours: bool) -> Engine:
     engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver's own transaction handling leaves SELECT and DDL outside transactions.
         connection.isolation_level = None
-        _turn_wal_on(connection)
+        if ours:
+            _turn_wal_on(connection)
         for pragma in (*PRAGMAS, f"foreign_keys={'ON' if foreign_keys else 'OFF'}"):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, func, insert, select, update
 
 from forecaster.ledger.door import Ledger, insert_new
 from forecaster.ledger.records import Instrument, Series
@@ -128,8 +128,8 @@ def read_bars(
         count: how many bars at most; with `since`, how many at most up to that session, and
             all after it.
         since: an earlier session.
-        as_of: give each bar the value known at that moment; a bar first seen later has its first
-            value. None gives the newest values.
+        as_of: give each bar the value known at that moment. None, and a bar first seen later than
+            that, gives the newest value.
     """
     with ledger.reading() as connection:
         first = connection.execute(
@@ -140,15 +140,14 @@ def read_bars(
             .offset(count - 1)
             .limit(1)
         ).scalar()
-        query = (
-            select(bar.c.session, *(bar.c[name] for name in FIELDS))
-            .where(bar.c.instrument_id == instrument_id, bar.c.session <= upto)
-            .order_by(bar.c.session, bar.c.revision)
+        query = select(bar.c.session, *(bar.c[name] for name in FIELDS)).where(
+            bar.c.instrument_id == instrument_id, bar.c.session <= upto
         )
         if first is not None:
             query = query.where(bar.c.session >= first)
-        if as_of is not None:
-            query = query.where((bar.c.revision == 1) | (bar.c.first_seen_at <= as_of))
+        # Of each session's rows the last one counts.
+        known = [] if as_of is None else [case((bar.c.first_seen_at <= as_of, 1), else_=0)]
+        query = query.order_by(bar.c.session, *known, bar.c.revision)
         rows = connection.execute(query).fetchall()
         acted = connection.execute(
             select(action.c.session, action.c.split, action.c.dividend)

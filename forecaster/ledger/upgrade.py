@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def current(engine: Engine) -> str | None:
-    """Return the revision the database is at, None when it has no tables of ours.
+    """Return the revision the database is at, None when it is empty.
 
     Raises:
-        LedgerError: it has tables of our names, and does not say of which schema.
+        LedgerError: it has tables, and does not say of which schema. In PostgreSQL, where programs
+            share a database, only tables of our names count.
     """
     with reading(engine) as connection:
         names = inspect(connection).get_table_names()
@@ -27,7 +28,9 @@ def current(engine: Engine) -> str | None:
             found = connection.execute(query).scalar()
             if found is not None:
                 return str(found)
-    strange = sorted(metadata.tables.keys() & set(names))
+    ours = metadata.tables.keys()
+    shared = engine.dialect.name == "postgresql"
+    strange = sorted(name for name in names if name in ours or not shared)
     if strange:
         raise LedgerError(
             f"database {shown(engine.url)} has a table {strange[0]} but does not say of which "
@@ -38,6 +41,15 @@ def current(engine: Engine) -> str | None:
     return None
 
 
+def look(url: URL) -> str | None:
+    """Return the revision of a database that may be anyone's, changing nothing about the file."""
+    engine = make_engine(url, ours=False)
+    try:
+        return current(engine)
+    finally:
+        engine.dispose()
+
+
 def upgrade(url: URL) -> tuple[str | None, str]:
     """Bring the database to the newest schema in one transaction; return the two revisions.
 
@@ -46,10 +58,10 @@ def upgrade(url: URL) -> tuple[str | None, str]:
     """
     from alembic import command  # noqa: PLC0415  0.1 s that only this needs
 
+    before = look(url)
+    _refuse_unknown(before, url)
     engine = make_engine(url, foreign_keys=False)
     try:
-        before = current(engine)
-        _refuse_unknown(before, url)
         with writing(engine) as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
@@ -66,20 +78,19 @@ def upgrade(url: URL) -> tuple[str | None, str]:
     return before, HEAD
 
 
-def require_head(engine: Engine) -> None:
+def require_head(url: URL, found: str | None) -> None:
     """Refuse a database of another schema, naming the command to run."""
-    found = current(engine)
     if found == HEAD:
         return
     if found is None:
         raise LedgerError(
-            f"{shown(engine.url)} holds no forecaster tables",
+            f"{shown(url)} holds no forecaster tables",
             remedy="run `forecaster db upgrade` to create them",
             code="no_schema",
         )
-    _refuse_unknown(found, engine.url)
+    _refuse_unknown(found, url)
     raise LedgerError(
-        f"database {shown(engine.url)} has schema {found}, this program needs {HEAD}",
+        f"database {shown(url)} has schema {found}, this program needs {HEAD}",
         remedy="run `forecaster db upgrade`",
         code="old_schema",
     )

@@ -26,6 +26,8 @@ FIELDS = ("open", "high", "low", "close", "volume")
 
 # Vendors compute and round each of the four prices on their own.
 ROUNDING = 1e-9
+# No price or volume comes near it, and returns beyond it would overflow.
+LARGEST = 1e30
 # Longer than any exchange has been closed in a row since 1914.
 LONGEST_CLOSURE = np.timedelta64(31, "D")
 
@@ -114,6 +116,8 @@ def _check_values(bars: Bars) -> None:
     for name in FIELDS:
         values = bars.field(name)
         refuse(np.isinf(values), days, f"have an infinite {name}", code="not_finite")
+        impossible = np.abs(values) > LARGEST
+        refuse(impossible, days, f"have an impossible {name}", code="too_large", value=values)
     refuse(volume < 0, days, "have a negative volume", code="negative_volume", volume=volume)
     _check_ranges(bars)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -145,10 +146,8 @@ def _environment() -> Environment:
 
 def _publish(partial: Path, folder: Path) -> None:
     """Put every file in its place, the index last, then drop pages of series that are gone."""
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415 - 5 MB of JavaScript
-
     shared = {name: (TEMPLATES / name).read_bytes() for name in ASSETS}
-    shared[PLOTLY] = get_plotlyjs().encode()
+    shared[PLOTLY] = plotly_js()
     for name, content in shared.items():
         if not _holds(folder / name, content):
             (partial / name).write_bytes(content)
@@ -158,6 +157,14 @@ def _publish(partial: Path, folder: Path) -> None:
     for path in folder.iterdir():
         if page_values.PAGE_NAME.fullmatch(path.name) and path.name not in written:
             path.unlink()
+
+
+def plotly_js() -> bytes:
+    """Return the JavaScript library that comes with plotly, without importing the Python one."""
+    found = importlib.util.find_spec("plotly")
+    if found is None or found.origin is None:
+        raise ForecasterError("plotly is not installed", remedy="pip install plotly")
+    return (Path(found.origin).parent / "package_data" / PLOTLY).read_bytes()
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import Result
 
 Call = Callable[..., Result]
+IBM = '[[series]]\nsource = "sample"\nsymbol = "IBM"\n'
 
 
 def test_show_is_a_configuration(call: Call, workspace: Path) -> None:
@@ -84,3 +85,22 @@ def test_the_schema_is_json_schema(call: Call) -> None:
     schema = json.loads(call("config", "schema").stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"model", "series", "schedule", "reporters"} <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'{IBM}[plugins.cvs]\nfolder = "x"', "plugins.cvs"),
+        (f'{IBM}calendar = "XXXX"', "series IBM"),
+        ("", "names no series"),
+    ],
+)
+def test_check_finds_what_only_plugins_know(
+    call: Call, workspace: Path, text: str, said: str
+) -> None:
+    """Options of no plugin, an unknown calendar and an empty list of series are told."""
+    (workspace / "config.toml").write_text(text)
+    result = call("config", "check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert call("run").exit_code == 2

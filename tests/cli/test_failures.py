@@ -86,6 +86,8 @@ def test_what_could_not_be_foreseen_is_raised() -> None:
         (["sql", "delete from forecast"], "`sql` only reads"),
         (["sql", "select * from nowhere"], "SQL: no such table: nowhere"),
         (["sql", "select 1 as a, 2 as a", "--json"], "two columns are named 'a'"),
+        (["backfill", "--from", "1950-01-01", "--to", "1950-12-31"], "choose within"),
+        (["run", "--retrain", "--reuse"], "exclude each other"),
         (["--config", "no\nwhere.toml", "runs"], "no configuration file no where.toml"),
         (["--config", "nowhere.toml", "runs"], "there is no configuration file nowhere.toml"),
         (["--database", "mysql://host/name", "runs"], "--database: database.url"),
@@ -107,7 +109,6 @@ def test_a_wrong_command_line_is_told_in_one_line(call: Call, args: list[str], s
         (["--database", "/dev/null/x.db", "run"], "cannot write database /dev/null/x.db"),
         (["--database", "absent.db", "forecasts"], "there is no database"),
         (["--database", "config.toml", "runs"], "not a forecaster database"),
-        (["backfill", "--from", "1950-01-01", "--to", "1950-12-31"], "choose within"),
         (["backtest", "--series", "IBM", "--split", "0.001"], "at least"),
     ],
 )

@@ -414,7 +414,7 @@ def test_sessions_outside_the_bars(
     """A session that nothing can be forecast from is refused with those that can."""
     csv_series(project, CLOSES)
     told = command(project, *arguments)
-    assert told.code == 1
+    assert told.code == 2
     (line,) = told.lines
     for word in words:
         assert word in line

@@ -1,7 +1,7 @@
 """The daily run: what it does, does again, and does not do."""
 
 import hashlib
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -351,3 +351,36 @@ def test_an_instrument_keeps_its_calendar_whichever_series_is_run(project: Proje
     )
     project.run(names=["AAPL.open"])
     assert project.sql("SELECT calendar FROM instrument") == [("weekdays",)]
+
+
+def test_corrected_file_is_read_again_from_its_beginning(project: Project) -> None:
+    """A wrong price long ago is a revision once it is corrected, and the series is forecast."""
+    days, closes = xnys("2023-01-03", "2023-06-30"), walk(124)
+    project.quote("A", days, [*closes[:60], 0.0, *closes[61 : len(days)]])
+    project.follow("A")
+    assert "log returns need positive prices" in project.run().problems[0]
+    project.quote("A", days, closes[: len(days)])
+    assert project.run().status == "done"
+    assert project.sql("SELECT close FROM bar WHERE revision = 2") == [(closes[60],)]
+
+
+def test_prices_of_the_future_are_refused(project: Project) -> None:
+    """A typo in a year does not move today into the future."""
+    days = xnys("2023-01-03", "2023-06-30")
+    project.quote("A", days, walk(len(days)))
+    project.follow("A")
+    early = datetime(2023, 6, 1, tzinfo=UTC)
+    (problem,) = project.run(early).problems
+    assert "19 sessions are in the future, first 2023-06-05" in problem
+
+
+def test_impossible_price_fails_its_series_alone(project: Project) -> None:
+    """A price that no table would take is told by series and session; the others go on."""
+    days = xnys("2023-01-03", "2023-06-30")
+    project.quote("A", days, walk(len(days)))
+    project.quote("B", days, [*walk(len(days))[:-1], 1e301])
+    project.follow("A", "B")
+    summary = project.run()
+    assert (summary.status, len(project.said(series="A", kind="live"))) == ("degraded", 3)
+    assert summary.problems[0].startswith("B: 1 of")
+    assert "impossible close" in summary.problems[0]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +362,18 @@ def test_a_damaged_ledger_is_refused_before_it_is_written(tmp_path: Path) -> Non
     error = refusal(f"sqlite:///{path}", create=True)
     assert "backup" in error.remedy
     assert path.read_bytes() == broken
+
+
+def test_the_file_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    """Neither reading nor a run touches a database that is not ours."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE users (name TEXT)")
+        connection.commit()
+    before = path.read_bytes()
+    for create in (False, True):
+        with pytest.raises(LedgerError, match="another program's") as caught:
+            open_ledger(f"sqlite:///{path}", create=create)
+        assert caught.value.code == "unknown_schema"
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["other.db"]

@@ -89,15 +89,15 @@ def test_as_of_gives_what_was_known_then(ledger: Ledger) -> None:
     """A bar revised after a moment has the value it had then."""
     store_quotes(ledger, quoted(), bars([1, 2, 3]), no_actions(), now=NOW)
     store_quotes(ledger, quoted(), bars([1, 2.5, 3]), no_actions(), now=LATER)
-    assert closes(ledger, as_of=NOW) == ([1, 2, 3], False)
+    assert closes(ledger, as_of=NOW) == ([1, 2, 3], True)
     assert closes(ledger, as_of=LATER) == ([1, 2.5, 3], True)
 
 
-def test_as_of_gives_the_first_value_of_a_bar_first_seen_later(ledger: Ledger) -> None:
-    """History that was loaded later counts with its first value."""
+def test_as_of_gives_the_newest_value_of_a_bar_first_seen_later(ledger: Ledger) -> None:
+    """Nothing was known of history that was loaded later: it counts as corrected since."""
     store_quotes(ledger, quoted(), bars([1, 2]), no_actions(), now=NOW)
     store_quotes(ledger, quoted(), bars([1, 2.5]), no_actions(), now=LATER)
-    assert closes(ledger, as_of=NOW - timedelta(days=300)) == ([1, 2], False)
+    assert closes(ledger, as_of=NOW - timedelta(days=300)) == ([1, 2.5], True)
 
 
 @pytest.mark.parametrize(("upto", "count", "found"), [

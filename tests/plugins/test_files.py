@@ -55,8 +55,14 @@ class TestColumns:
         assert read(f"date,note,{name}\n2024-01-02,x,1.5\n").bars["close"].tolist() == [1.5]
 
     def test_the_only_other_column_is_the_close(self, read: Read) -> None:
-        """Of two columns one is the date and the other one the price, whatever it is called."""
+        """Of two columns one is the date, the other the price, if its name does not deny it."""
         assert read(",Megawatts\n2024-01-02,1.5\n").bars["close"].tolist() == [1.5]
+
+    @pytest.mark.parametrize("name", ["Volume", "Adj Close", "open"])
+    def test_the_only_other_column_may_be_no_close(self, read: Read, name: str) -> None:
+        """A volume or an adjusted price is never taken for the close."""
+        with pytest.raises(DataError, match="no close column"):
+            read(f"date,{name}\n2024-01-02,1.5\n")
 
     def test_adjusted_close_is_no_close(self, read: Read) -> None:
         """A file with adjusted prices only is refused, with the columns it has."""

@@ -399,3 +399,10 @@ def test_the_browser_check_hears_the_console(tmp_path: Path) -> None:
     page.write_text("<!doctype html><script>undefinedFunction()</script>")
     _, console = browse(page, tmp_path / "profile")
     assert any("undefinedFunction" in line for line in console)
+
+
+def test_plotly_is_what_plotly_gives() -> None:
+    """The library written beside the pages is the one that plotly itself would embed."""
+    from plotly.offline import get_plotlyjs
+
+    assert html.plotly_js() == get_plotlyjs().encode()
