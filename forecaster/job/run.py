@@ -8,7 +8,7 @@ goes through the stages from score to commit, and the reporters tell of it at th
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from forecaster.config import SeriesSettings, near
@@ -137,8 +137,9 @@ def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
 
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
-    for turns in _chunks(due.turns):
+    for chunk in _chunks(due.turns):
         start = time.perf_counter()
+        turns = [_still_completing(turn, account) for turn in chunk]
         items = begin(job, due.night, turns, prices)
         items = each(score, items)
         items = each(decide, items)
@@ -151,9 +152,15 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
             [item.result() for item in items],
             job.stamp(),
             seconds=time.perf_counter() - start,
-            last=turns[-1] is due.turns[-1],
+            last=chunk[-1] is due.turns[-1],
         )
         _count(account, due.night, items)
+
+
+def _still_completing(turn: Turn, account: Account) -> Turn:
+    """Return a turn that leaves the initial backfill open where one of its nights went wrong."""
+    open_ = turn.settings.name in account.problems
+    return replace(turn, completes_backfill=turn.completes_backfill and not open_)
 
 
 def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
@@ -203,7 +210,8 @@ def summary(account: Account, kind: str, standings: Sequence[Standing]) -> RunSu
     """Return what an execution did, for people."""
     problems = tuple(f"{name}: {what}" for name, what in account.problems.items())
     if problems:
-        status = "degraded" if len(problems) < account.series else "failed"
+        partly = account.forecasts or len(problems) < account.series
+        status = "degraded" if partly else "failed"
     else:
         status = "done" if account.sessions else "nothing"
     return RunSummary(

@@ -384,3 +384,21 @@ def test_impossible_price_fails_its_series_alone(project: Project) -> None:
     assert (summary.status, len(project.said(series="A", kind="live"))) == ("degraded", 3)
     assert summary.problems[0].startswith("B: 1 of")
     assert "impossible close" in summary.problems[0]
+
+
+def test_initial_backfill_is_complete_when_every_night_is(project: Project) -> None:
+    """Nights of the initial backfill that failed are made up for by a later run."""
+    days, closes = xnys("2023-01-03", "2023-06-30"), walk(124)
+    project.quote("A", days, [*closes[:58], 0.0, *closes[59 : len(days)]])
+    project.follow(
+        "A", more="[series.model]\nhistory = 60", settings="[schedule]\ninitial_backfill = 10"
+    )
+    summary = project.run()
+    assert summary.status == "degraded"
+    before = project.sql("SELECT kind, count(*) FROM forecast GROUP BY 1 ORDER BY 1")
+    assert before[0][1] < 30
+    assert before[1] == ("live", 3)
+    project.quote("A", days, closes[: len(days)])
+    assert project.run().status == "done"
+    after = project.sql("SELECT kind, count(*) FROM forecast GROUP BY 1 ORDER BY 1")
+    assert after == [("backfill", 30), ("live", 3)]
