@@ -1,6 +1,7 @@
 """The first schema: prices, runs, models, forecasts and their scores."""
 
 import importlib.resources
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,25 +13,47 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# NULLs differ from each other in a unique index; of no backtest there is only one.
+EITHER_BACKTEST = sa.text("coalesce(backtest_id, 0)")
+
 
 def upgrade() -> None:
-    create_backtest()
-    create_instrument()
-    create_action()
-    create_bar()
-    create_program()
-    create_run()
-    create_series()
-    create_model_version()
-    create_run_series()
-    create_tally()
-    create_tracker()
-    create_decision()
-    create_forecast()
-    create_score()
-    create_awaiting()
-    create_views()
-    keep_append_only()
+    create_instruments()
+    create_prices()
+    create_runs()
+    create_models()
+    create_decisions()
+    create_forecasts()
+    create_scores()
+    create_sums()
+    run_script("views_0001.sql")
+    run_script(f"append_only_{op.get_bind().dialect.name}_0001.sql")
+
+
+def table(name: str, *parts: Any) -> None:
+    op.create_table(name, *parts, sqlite_strict=True)
+
+
+def key(table: str) -> list[Any]:
+    return [
+        sa.Column("id", types.Whole(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
+    ]
+
+
+def unique(name: str, table: str, *columns: Any) -> None:
+    op.create_index(name, table, list(columns), unique=True)
+
+
+def refers(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
+    """Return a foreign key to the id of another table."""
+    return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=f"fk_{table}_{column}")
+
+
+def known(table: str, column: str, *values: str) -> sa.CheckConstraint:
+    """Refuse other words."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=op.f(f"ck_{table}_{column}_known"))
 
 
 def finite(table: str, *columns: str) -> list[sa.CheckConstraint]:
@@ -43,24 +66,10 @@ def finite(table: str, *columns: str) -> list[sa.CheckConstraint]:
     ]
 
 
-def create_backtest() -> None:
-    op.create_table(
-        "backtest",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("started_at", types.Moment(), nullable=False),
-        sa.Column("finished_at", types.Moment(), nullable=True),
-        sa.Column("horizon", types.Whole(), nullable=False),
-        sa.Column("settings", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_backtest"),
-        sqlite_strict=True,
-    )
-
-
-def create_instrument() -> None:
-    op.create_table(
+def create_instruments() -> None:
+    table(
         "instrument",
-        sa.Column("id", types.Whole(), nullable=False),
+        *key("instrument"),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("symbol", sa.Text(), nullable=False),
         sa.Column("calendar", sa.Text(), nullable=False),
@@ -68,95 +77,11 @@ def create_instrument() -> None:
         sa.Column("historical", types.Flag(), nullable=False),
         sa.Column("attribution", sa.Text(), nullable=False),
         sa.Column("created_at", types.Moment(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_instrument"),
         sa.UniqueConstraint("source", "symbol", name="uq_instrument_source_symbol"),
-        sqlite_strict=True,
     )
-
-
-def create_action() -> None:
-    op.create_table(
-        "action",
-        sa.Column("instrument_id", types.Whole(), nullable=False),
-        sa.Column("session", types.Session(), nullable=False),
-        sa.Column("split", types.Real(), nullable=False),
-        sa.Column("dividend", types.Real(), nullable=False),
-        sa.Column("first_seen_at", types.Moment(), nullable=False),
-        *finite("action", "dividend", "split"),
-        sa.ForeignKeyConstraint(
-            ["instrument_id"], ["instrument.id"], name="fk_action_instrument_id"
-        ),
-        sa.PrimaryKeyConstraint("instrument_id", "session", name="pk_action"),
-        sqlite_strict=True,
-    )
-
-
-def create_bar() -> None:
-    op.create_table(
-        "bar",
-        sa.Column("instrument_id", types.Whole(), nullable=False),
-        sa.Column("session", types.Session(), nullable=False),
-        sa.Column("revision", types.Whole(), nullable=False),
-        sa.Column("open", types.Real(), nullable=True),
-        sa.Column("high", types.Real(), nullable=True),
-        sa.Column("low", types.Real(), nullable=True),
-        sa.Column("close", types.Real(), nullable=False),
-        sa.Column("volume", types.Real(), nullable=True),
-        sa.Column("first_seen_at", types.Moment(), nullable=False),
-        *finite("bar", "close", "high", "low", "open", "volume"),
-        sa.ForeignKeyConstraint(["instrument_id"], ["instrument.id"], name="fk_bar_instrument_id"),
-        sa.PrimaryKeyConstraint("instrument_id", "session", "revision", name="pk_bar"),
-        sqlite_strict=True,
-    )
-
-
-def create_program() -> None:
-    op.create_table(
-        "program",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("environment", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_program"),
-        sa.UniqueConstraint("version", "environment", name="uq_program_version_environment"),
-        sqlite_strict=True,
-    )
-
-
-def create_run() -> None:
-    op.create_table(
-        "run",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("backtest_id", types.Whole(), nullable=True),
-        sa.Column("calendar", sa.Text(), nullable=False),
-        sa.Column("session", types.Session(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("started_at", types.Moment(), nullable=False),
-        sa.Column("finished_at", types.Moment(), nullable=True),
-        sa.Column("seconds", types.Real(), nullable=False),
-        *finite("run", "seconds"),
-        sa.CheckConstraint(
-            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_run_kind_known")
-        ),
-        sa.CheckConstraint(
-            "state IN ('running', 'done', 'degraded', 'failed')", name=op.f("ck_run_state_known")
-        ),
-        sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_run_backtest_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_run"),
-        sqlite_strict=True,
-    )
-    op.create_index(
-        "uq_run_night",
-        "run",
-        ["kind", sa.text("coalesce(backtest_id, 0)"), "calendar", "session"],
-        unique=True,
-    )
-
-
-def create_series() -> None:
-    op.create_table(
+    table(
         "series",
-        sa.Column("id", types.Whole(), nullable=False),
+        *key("series"),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("instrument_id", types.Whole(), nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
@@ -164,14 +89,10 @@ def create_series() -> None:
         sa.Column("created_at", types.Moment(), nullable=False),
         sa.Column("backfilled_at", types.Moment(), nullable=True),
         sa.Column("replaced_at", types.Moment(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["instrument_id"], ["instrument.id"], name="fk_series_instrument_id"
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_series"),
+        refers("series", "instrument_id", "instrument"),
         sa.UniqueConstraint(
             "name", "instrument_id", "field", name="uq_series_name_instrument_id_field"
         ),
-        sqlite_strict=True,
     )
     op.create_index(
         "uq_series_current_name",
@@ -183,10 +104,91 @@ def create_series() -> None:
     )
 
 
-def create_model_version() -> None:
-    op.create_table(
+def create_prices() -> None:
+    table(
+        "bar",
+        sa.Column("instrument_id", types.Whole(), nullable=False),
+        sa.Column("session", types.Session(), nullable=False),
+        sa.Column("revision", types.Whole(), nullable=False),
+        sa.Column("open", types.Real(), nullable=True),
+        sa.Column("high", types.Real(), nullable=True),
+        sa.Column("low", types.Real(), nullable=True),
+        sa.Column("close", types.Real(), nullable=False),
+        sa.Column("volume", types.Real(), nullable=True),
+        sa.Column("first_seen_at", types.Moment(), nullable=False),
+        *finite("bar", "close", "high", "low", "open", "volume"),
+        refers("bar", "instrument_id", "instrument"),
+        sa.PrimaryKeyConstraint("instrument_id", "session", "revision", name="pk_bar"),
+    )
+    table(
+        "action",
+        sa.Column("instrument_id", types.Whole(), nullable=False),
+        sa.Column("session", types.Session(), nullable=False),
+        sa.Column("split", types.Real(), nullable=False),
+        sa.Column("dividend", types.Real(), nullable=False),
+        sa.Column("first_seen_at", types.Moment(), nullable=False),
+        *finite("action", "dividend", "split"),
+        refers("action", "instrument_id", "instrument"),
+        sa.PrimaryKeyConstraint("instrument_id", "session", name="pk_action"),
+    )
+
+
+def create_runs() -> None:
+    table(
+        "backtest",
+        *key("backtest"),
+        sa.Column("started_at", types.Moment(), nullable=False),
+        sa.Column("finished_at", types.Moment(), nullable=True),
+        sa.Column("horizon", types.Whole(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+    )
+    table(
+        "program",
+        *key("program"),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.UniqueConstraint("version", "environment", name="uq_program_version_environment"),
+    )
+    table(
+        "run",
+        *key("run"),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("backtest_id", types.Whole(), nullable=True),
+        sa.Column("calendar", sa.Text(), nullable=False),
+        sa.Column("session", types.Session(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("started_at", types.Moment(), nullable=False),
+        sa.Column("finished_at", types.Moment(), nullable=True),
+        sa.Column("seconds", types.Real(), nullable=False),
+        *finite("run", "seconds"),
+        known("run", "kind", "live", "backfill", "backtest"),
+        known("run", "state", "running", "done", "degraded", "failed"),
+        refers("run", "backtest_id", "backtest"),
+    )
+    unique("uq_run_night", "run", "kind", EITHER_BACKTEST, "calendar", "session")
+    table(
+        "run_series",
+        sa.Column("run_id", types.Whole(), nullable=False),
+        sa.Column("series_id", types.Whole(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("reason_code", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("program_id", types.Whole(), nullable=False),
+        sa.Column("stored_at", types.Moment(), nullable=False),
+        known("run_series", "status", "done", "fallback", "deferred", "failed"),
+        refers("run_series", "run_id", "run"),
+        refers("run_series", "series_id", "series"),
+        refers("run_series", "program_id", "program"),
+        sa.PrimaryKeyConstraint("run_id", "series_id", name="pk_run_series"),
+    )
+    op.create_index("ix_run_series_series_id", "run_series", ["series_id"])
+
+
+def create_models() -> None:
+    table(
         "model_version",
-        sa.Column("id", types.Whole(), nullable=False),
+        *key("model_version"),
         sa.Column("series_id", types.Whole(), nullable=False),
         sa.Column("run_id", types.Whole(), nullable=False),
         sa.Column("backtest_id", types.Whole(), nullable=True),
@@ -207,50 +209,140 @@ def create_model_version() -> None:
         sa.Column("parameters", sa.LargeBinary(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         *finite("model_version", "baseline_loss", "seconds", "train_loss", "validation_loss"),
-        sa.ForeignKeyConstraint(
-            ["backtest_id"], ["backtest.id"], name="fk_model_version_backtest_id"
-        ),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_model_version_run_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_model_version_series_id"),
-        sa.ForeignKeyConstraint(["program_id"], ["program.id"], name="fk_model_version_program_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_model_version"),
-        sqlite_strict=True,
+        refers("model_version", "backtest_id", "backtest"),
+        refers("model_version", "run_id", "run"),
+        refers("model_version", "series_id", "series"),
+        refers("model_version", "program_id", "program"),
     )
-    op.create_index(
+    unique(
         "uq_model_version_cell",
         "model_version",
-        ["series_id", sa.text("coalesce(backtest_id, 0)"), "cutoff", "fingerprint"],
-        unique=True,
+        "series_id",
+        EITHER_BACKTEST,
+        "cutoff",
+        "fingerprint",
     )
 
 
-def create_run_series() -> None:
-    op.create_table(
-        "run_series",
+def create_decisions() -> None:
+    table(
+        "decision",
+        *key("decision"),
         sa.Column("run_id", types.Whole(), nullable=False),
         sa.Column("series_id", types.Whole(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("reason_code", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("program_id", types.Whole(), nullable=False),
-        sa.Column("stored_at", types.Moment(), nullable=False),
-        sa.CheckConstraint(
-            "status IN ('done', 'fallback', 'deferred', 'failed')",
-            name=op.f("ck_run_series_status_known"),
-        ),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_run_series_run_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_run_series_series_id"),
-        sa.ForeignKeyConstraint(["program_id"], ["program.id"], name="fk_run_series_program_id"),
-        sa.PrimaryKeyConstraint("run_id", "series_id", name="pk_run_series"),
-        sqlite_strict=True,
+        sa.Column("model_id", types.Whole(), nullable=True),
+        sa.Column("age_sessions", types.Whole(), nullable=True),
+        sa.Column("allowed_age", types.Whole(), nullable=True),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("model_fingerprint", sa.Text(), nullable=True),
+        sa.Column("intervals", sa.Text(), nullable=False),
+        sa.Column("decided_at", types.Moment(), nullable=False),
+        known("decision", "verdict", "retrain", "reuse", "fallback"),
+        refers("decision", "model_id", "model_version"),
+        refers("decision", "run_id", "run"),
+        refers("decision", "series_id", "series"),
+        sa.UniqueConstraint("run_id", "series_id", name="uq_decision_run_id_series_id"),
     )
-    op.create_index("ix_run_series_series_id", "run_series", ["series_id"])
+    op.create_index("ix_decision_series_id", "decision", ["series_id"])
 
 
-def create_tally() -> None:
-    op.create_table(
+def create_forecasts() -> None:
+    table(
+        "forecast",
+        *key("forecast"),
+        sa.Column("run_id", types.Whole(), nullable=False),
+        sa.Column("series_id", types.Whole(), nullable=False),
+        sa.Column("model_id", types.Whole(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("backtest_id", types.Whole(), nullable=True),
+        sa.Column("cutoff", types.Session(), nullable=False),
+        sa.Column("horizon", types.Whole(), nullable=False),
+        sa.Column("target_session", types.Session(), nullable=False),
+        sa.Column("issued_at", types.Moment(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("mean", types.Real(), nullable=False),
+        sa.Column("lo80", types.Real(), nullable=False),
+        sa.Column("hi80", types.Real(), nullable=False),
+        sa.Column("lo95", types.Real(), nullable=False),
+        sa.Column("hi95", types.Real(), nullable=False),
+        sa.Column("baseline", types.Real(), nullable=False),
+        sa.Column("scale", types.Real(), nullable=False),
+        sa.Column("quantile80", types.Real(), nullable=False),
+        sa.Column("quantile95", types.Real(), nullable=False),
+        sa.Column("basis", types.Real(), nullable=False),
+        known("forecast", "kind", "live", "backfill", "backtest"),
+        known("forecast", "status", "ok", "fallback"),
+        *finite("forecast", "baseline", "basis", "hi80", "hi95"),
+        sa.CheckConstraint("horizon >= 1", name=op.f("ck_forecast_horizon_positive")),
+        *finite("forecast", "lo80"),
+        sa.CheckConstraint(
+            "lo95 <= lo80 AND lo80 <= hi80 AND hi80 <= hi95",
+            name=op.f("ck_forecast_intervals_nested"),
+        ),
+        *finite("forecast", "lo95", "mean", "quantile80", "quantile95", "scale"),
+        sa.CheckConstraint("target_session > cutoff", name=op.f("ck_forecast_target_after_cutoff")),
+        refers("forecast", "backtest_id", "backtest"),
+        refers("forecast", "model_id", "model_version"),
+        refers("forecast", "run_id", "run"),
+        refers("forecast", "series_id", "series"),
+    )
+    op.create_index("ix_forecast_run_id", "forecast", ["run_id"])
+    op.create_index("ix_forecast_target", "forecast", ["series_id", "target_session", "cutoff"])
+    unique(
+        "uq_forecast_cell", "forecast", "series_id", "kind", EITHER_BACKTEST, "cutoff", "horizon"
+    )
+
+
+def create_scores() -> None:
+    table(
+        "awaiting",
+        sa.Column("forecast_id", types.Whole(), autoincrement=False, nullable=False),
+        sa.Column("series_id", types.Whole(), nullable=False),
+        sa.Column("target_session", types.Session(), nullable=False),
+        refers("awaiting", "forecast_id", "forecast"),
+        refers("awaiting", "series_id", "series"),
+        sa.PrimaryKeyConstraint("forecast_id", name="pk_awaiting"),
+    )
+    op.create_index("ix_awaiting_series", "awaiting", ["series_id", "target_session"])
+    table(
+        "score",
+        sa.Column("forecast_id", types.Whole(), autoincrement=False, nullable=False),
+        sa.Column("actual", types.Real(), nullable=False),
+        sa.Column("error", types.Real(), nullable=False),
+        sa.Column("abs_error", types.Real(), nullable=False),
+        sa.Column("baseline_abs_error", types.Real(), nullable=False),
+        sa.Column("inside80", types.Flag(), nullable=False),
+        sa.Column("inside95", types.Flag(), nullable=False),
+        sa.Column("eta", types.Real(), nullable=True),
+        sa.Column("scored_at", types.Moment(), nullable=False),
+        *finite("score", "abs_error", "actual", "baseline_abs_error", "error", "eta"),
+        refers("score", "forecast_id", "forecast"),
+        sa.PrimaryKeyConstraint("forecast_id", name="pk_score"),
+    )
+
+
+def create_sums() -> None:
+    table(
+        "tracker",
+        *key("tracker"),
+        sa.Column("series_id", types.Whole(), nullable=False),
+        sa.Column("backtest_id", types.Whole(), nullable=True),
+        sa.Column("horizon", types.Whole(), nullable=False),
+        sa.Column("level", types.Real(), nullable=False),
+        sa.Column("quantile", types.Real(), nullable=False),
+        sa.Column("outcomes", types.Whole(), nullable=False),
+        sa.Column("last_cutoff", types.Session(), nullable=False),
+        *finite("tracker", "level", "quantile"),
+        refers("tracker", "series_id", "series"),
+        refers("tracker", "backtest_id", "backtest"),
+    )
+    unique("uq_tracker_cell", "tracker", "series_id", EITHER_BACKTEST, "horizon", "level")
+    table(
         "tally",
-        sa.Column("id", types.Whole(), nullable=False),
+        *key("tally"),
         sa.Column("series_id", types.Whole(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("backtest_id", types.Whole(), nullable=True),
@@ -279,193 +371,17 @@ def create_tally() -> None:
             "sum_width80",
             "sum_width95",
         ),
-        sa.CheckConstraint(
-            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_tally_kind_known")
-        ),
-        sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_tally_backtest_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_tally_series_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_tally"),
-        sqlite_strict=True,
+        known("tally", "kind", "live", "backfill", "backtest"),
+        refers("tally", "backtest_id", "backtest"),
+        refers("tally", "series_id", "series"),
     )
-    op.create_index(
-        "uq_tally_cell",
-        "tally",
-        ["series_id", "kind", sa.text("coalesce(backtest_id, 0)"), "horizon"],
-        unique=True,
-    )
+    unique("uq_tally_cell", "tally", "series_id", "kind", EITHER_BACKTEST, "horizon")
 
 
-def create_tracker() -> None:
-    op.create_table(
-        "tracker",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("series_id", types.Whole(), nullable=False),
-        sa.Column("backtest_id", types.Whole(), nullable=True),
-        sa.Column("horizon", types.Whole(), nullable=False),
-        sa.Column("level", types.Real(), nullable=False),
-        sa.Column("quantile", types.Real(), nullable=False),
-        sa.Column("outcomes", types.Whole(), nullable=False),
-        sa.Column("last_cutoff", types.Session(), nullable=False),
-        *finite("tracker", "level", "quantile"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_tracker_series_id"),
-        sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_tracker_backtest_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_tracker"),
-        sqlite_strict=True,
-    )
-    op.create_index(
-        "uq_tracker_cell",
-        "tracker",
-        ["series_id", sa.text("coalesce(backtest_id, 0)"), "horizon", "level"],
-        unique=True,
-    )
-
-
-def create_decision() -> None:
-    op.create_table(
-        "decision",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("run_id", types.Whole(), nullable=False),
-        sa.Column("series_id", types.Whole(), nullable=False),
-        sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("reason_code", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("model_id", types.Whole(), nullable=True),
-        sa.Column("age_sessions", types.Whole(), nullable=True),
-        sa.Column("allowed_age", types.Whole(), nullable=True),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
-        sa.Column("model_fingerprint", sa.Text(), nullable=True),
-        sa.Column("intervals", sa.Text(), nullable=False),
-        sa.Column("decided_at", types.Moment(), nullable=False),
-        sa.CheckConstraint(
-            "verdict IN ('retrain', 'reuse', 'fallback')", name=op.f("ck_decision_verdict_known")
-        ),
-        sa.ForeignKeyConstraint(["model_id"], ["model_version.id"], name="fk_decision_model_id"),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_decision_run_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_decision_series_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_decision"),
-        sa.UniqueConstraint("run_id", "series_id", name="uq_decision_run_id_series_id"),
-        sqlite_strict=True,
-    )
-    op.create_index("ix_decision_series_id", "decision", ["series_id"])
-
-
-def create_forecast() -> None:
-    op.create_table(
-        "forecast",
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.Column("run_id", types.Whole(), nullable=False),
-        sa.Column("series_id", types.Whole(), nullable=False),
-        sa.Column("model_id", types.Whole(), nullable=True),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("backtest_id", types.Whole(), nullable=True),
-        sa.Column("cutoff", types.Session(), nullable=False),
-        sa.Column("horizon", types.Whole(), nullable=False),
-        sa.Column("target_session", types.Session(), nullable=False),
-        sa.Column("issued_at", types.Moment(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("mean", types.Real(), nullable=False),
-        sa.Column("lo80", types.Real(), nullable=False),
-        sa.Column("hi80", types.Real(), nullable=False),
-        sa.Column("lo95", types.Real(), nullable=False),
-        sa.Column("hi95", types.Real(), nullable=False),
-        sa.Column("baseline", types.Real(), nullable=False),
-        sa.Column("scale", types.Real(), nullable=False),
-        sa.Column("quantile80", types.Real(), nullable=False),
-        sa.Column("quantile95", types.Real(), nullable=False),
-        sa.Column("basis", types.Real(), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('live', 'backfill', 'backtest')", name=op.f("ck_forecast_kind_known")
-        ),
-        sa.CheckConstraint("status IN ('ok', 'fallback')", name=op.f("ck_forecast_status_known")),
-        *finite("forecast", "baseline", "basis", "hi80", "hi95"),
-        sa.CheckConstraint("horizon >= 1", name=op.f("ck_forecast_horizon_positive")),
-        *finite("forecast", "lo80"),
-        sa.CheckConstraint(
-            "lo95 <= lo80 AND lo80 <= hi80 AND hi80 <= hi95",
-            name=op.f("ck_forecast_intervals_nested"),
-        ),
-        *finite("forecast", "lo95", "mean", "quantile80", "quantile95", "scale"),
-        sa.CheckConstraint("target_session > cutoff", name=op.f("ck_forecast_target_after_cutoff")),
-        sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name="fk_forecast_backtest_id"),
-        sa.ForeignKeyConstraint(["model_id"], ["model_version.id"], name="fk_forecast_model_id"),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_forecast_run_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_forecast_series_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_forecast"),
-        sqlite_strict=True,
-    )
-    op.create_index("ix_forecast_run_id", "forecast", ["run_id"])
-    op.create_index("ix_forecast_target", "forecast", ["series_id", "target_session", "cutoff"])
-    op.create_index(
-        "uq_forecast_cell",
-        "forecast",
-        ["series_id", "kind", sa.text("coalesce(backtest_id, 0)"), "cutoff", "horizon"],
-        unique=True,
-    )
-
-
-def create_score() -> None:
-    op.create_table(
-        "score",
-        sa.Column("forecast_id", types.Whole(), autoincrement=False, nullable=False),
-        sa.Column("actual", types.Real(), nullable=False),
-        sa.Column("error", types.Real(), nullable=False),
-        sa.Column("abs_error", types.Real(), nullable=False),
-        sa.Column("baseline_abs_error", types.Real(), nullable=False),
-        sa.Column("inside80", types.Flag(), nullable=False),
-        sa.Column("inside95", types.Flag(), nullable=False),
-        sa.Column("eta", types.Real(), nullable=True),
-        sa.Column("scored_at", types.Moment(), nullable=False),
-        *finite("score", "abs_error", "actual", "baseline_abs_error", "error", "eta"),
-        sa.ForeignKeyConstraint(["forecast_id"], ["forecast.id"], name="fk_score_forecast_id"),
-        sa.PrimaryKeyConstraint("forecast_id", name="pk_score"),
-        sqlite_strict=True,
-    )
-
-
-def create_awaiting() -> None:
-    op.create_table(
-        "awaiting",
-        sa.Column("forecast_id", types.Whole(), autoincrement=False, nullable=False),
-        sa.Column("series_id", types.Whole(), nullable=False),
-        sa.Column("target_session", types.Session(), nullable=False),
-        sa.ForeignKeyConstraint(["forecast_id"], ["forecast.id"], name="fk_awaiting_forecast_id"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_awaiting_series_id"),
-        sa.PrimaryKeyConstraint("forecast_id", name="pk_awaiting"),
-        sqlite_strict=True,
-    )
-    op.create_index("ix_awaiting_series", "awaiting", ["series_id", "target_session"])
-
-
-def create_views() -> None:
-    text = importlib.resources.files("forecaster.migrations").joinpath("views_0001.sql").read_text()
+def run_script(name: str) -> None:
+    """Execute a script whose statements each end at a line that holds only a semicolon."""
+    text = importlib.resources.files("forecaster.migrations").joinpath(name).read_text()
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    for statement in code.split("\n;\n"):
+    for statement in f"{code}\n".split("\n;\n"):
         if statement.strip():
             op.execute(sa.text(statement))
-
-
-def keep_append_only() -> None:
-    """Make the database itself refuse to change or delete a forecast."""
-    if op.get_bind().dialect.name == "sqlite":
-        for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER forecast_no_{change.lower()} BEFORE {change} ON forecast "
-                "BEGIN SELECT RAISE(ABORT, 'forecast is append-only'); END"
-            )
-        # REPLACE takes the old row away without the trigger above.
-        op.execute(
-            "CREATE TRIGGER forecast_no_replace BEFORE INSERT ON forecast WHEN EXISTS (SELECT 1 "
-            "FROM forecast f WHERE f.id = NEW.id OR (f.series_id = NEW.series_id AND f.kind = "
-            "NEW.kind AND coalesce(f.backtest_id, 0) = coalesce(NEW.backtest_id, 0) AND f.cutoff = "
-            "NEW.cutoff AND f.horizon = NEW.horizon)) "
-            "BEGIN SELECT RAISE(ABORT, 'forecast is append-only: UNIQUE cell'); END"
-        )
-        return
-    op.execute(
-        "CREATE FUNCTION forecast_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'forecast is append-only'; END $$"
-    )
-    op.execute(
-        "CREATE TRIGGER forecast_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON forecast "
-        "FOR EACH STATEMENT EXECUTE FUNCTION forecast_is_append_only()"
-    )
