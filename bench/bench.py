@@ -1,4 +1,4 @@
-"""Measure this machine: training steps, refitting a series, and the whole daily job.
+"""Measure this machine: one table, all groups in one process run, and the same as JSON.
 
 Ratios between lines of one run are what counts; absolute times move from machine to machine.
 """
@@ -10,122 +10,109 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
 import json
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import import_module, metadata
 from pathlib import Path
 
-import numpy as np
+import click
 from rich.console import Console
 from rich.table import Table
-
-from forecaster.config import ModelSettings
-from forecaster.model import ACTIVATIONS, init_params, train_network
-from forecaster.model.optimisers import Adam
-from forecaster.model.unrolled import Unrolled, pack
+from rows import Row
 
 RESULTS = Path(__file__).with_name("results.json")
-STEPS, HIDDEN = 50, 50
+GROUPS = {  # name: the module that measures it, and what it is
+    "step": ("frameworks", "a training step: H = T = 50, float32"),
+    "refit": ("rivals", "refit one series, forecast with intervals"),
+    "article": ("experiment", "the article's experiment"),
+    "seasonal": ("seasonal", "series with seasons, against repeating them"),
+    "daily": ("daily", "whole commands"),
+    "fleet": ("fleet", "whole nights of many series"),
+}
+LIBRARIES = ("numpy", "torch", "jax", "statsforecast")
 
 
-def median_seconds(work: Callable[[], object], repeats: int = 7) -> float:
-    """Return the median time of one call, after a first one that is not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def matrix_peak() -> float:
-    """Return what the processor reaches on a large float32 product, in GFLOP/s."""
-    a = np.ones((1024, 1024), np.float32)
-    return 2 * 1024**3 / median_seconds(lambda: a @ a) / 1e9
-
-
-def training_step(batch: int) -> float:
-    """Return the seconds of one Adam step: H = T = 50, one input, float32."""
-    rng = np.random.default_rng(0)
-    params = init_params(rng, 1, HIDDEN, 1, dtype=np.float32)
-    weights = pack(params)
-    network = Unrolled(weights, ACTIVATIONS["tanh"], STEPS, batch, "last")
-    optimiser = Adam(1e-3)
-    x = rng.standard_normal((batch, STEPS, 1)).astype(np.float32)
-    y = rng.standard_normal((batch, 1)).astype(np.float32)
-
-    def many() -> None:
-        for _ in range(20):
-            network.loss_and_gradient(x, y)
-            optimiser.step(weights.flat, network.gradient.flat)
-
-    return median_seconds(many) / 20
-
-
-def refit(bars: int) -> float:
-    """Return the seconds to train the default network on a random walk and forecast from it."""
-    values = 100 * np.exp(0.01 * np.random.default_rng(1).standard_normal(bars).cumsum())
-
-    def train() -> None:
-        network = train_network(
-            values,
-            ModelSettings(),
-            values_kind="price",
-            activation=ACTIVATIONS["tanh"],
-            rng=np.random.default_rng(2),
-        )
-        network.predict(values)
-
-    return median_seconds(train)
-
-
-def nights() -> list[tuple[str, float, str]]:
-    """Time the first `forecaster run` on the embedded prices, and the one that finds nothing."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for what, command in [
-            ("forecaster --help", ["--help"]),
-            ("init", ["-q", "init"]),
-            ("run: 8 series, 61 sessions each", ["-q", "run"]),
-            ("run again: nothing to do", ["-q", "run"]),
-            ("backtest: 8 series, 250 cutoffs", ["-q", "backtest", "--json"]),
-        ]:
-            start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-m", "forecaster", *command],
-                cwd=folder,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            rows.append((what, time.perf_counter() - start, "whole process"))
-    return rows
-
-
-def main() -> None:
+@click.command()
+@click.option(
+    "--only", multiple=True, type=click.Choice(list(GROUPS)), help="This group; repeatable."
+)
+@click.option("--quick", is_flag=True, help="Leave out what takes minutes, measure the rest less.")
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="JSON to write.")
+def main(only: Sequence[str], quick: bool, results: Path) -> None:
     """Print one table and store it as JSON."""
-    peak = matrix_peak()
-    rows: list[tuple[str, float, str]] = []
-    for batch in (1, 32, 64, 256):
-        seconds = training_step(batch)
-        speed = 6 * STEPS * HIDDEN**2 * batch / seconds / 1e9
-        share = f"{speed:.0f} GFLOP/s, {speed / peak:.0%} of the {peak:.0f} of a matrix product"
-        rows.append((f"training step, batch {batch}", seconds, share))
-    rows += [(f"refit and forecast, {bars} bars", refit(bars), "") for bars in (756, 2000)]
-    rows += nights()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    rows[-1] = (*rows[-1][:2], f"whole process; largest of these {children:.0f} MB")
-    table = Table("work", "seconds", "", box=None)
-    for what, seconds, note in rows:
-        table.add_row(what, f"{seconds:.5f}" if seconds < 0.1 else f"{seconds:.2f}", note)
-    Console(width=120).print(table)
-    RESULTS.write_text(
-        json.dumps([{"work": w, "seconds": s, "note": n} for w, s, n in rows], indent=2)
-    )
+    console = Console(width=None if Console().is_terminal else 140)
+    found: list[Row] = []
+    for group in only or GROUPS:
+        module, what = GROUPS[group]
+        with Console(stderr=True).status(f"{group}: {what}"):
+            found += import_module(module).rows(quick=quick)
+        _write(results, found, quick)  # after each group: a later one may fail
+    console.print(tabulated(found))
+
+
+def _write(results: Path, rows: Sequence[Row], quick: bool) -> None:
+    document = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": dict(versions()),
+        "quick": quick,
+        "rows": [asdict(row) for row in rows],
+    }
+    results.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def tabulated(rows: Sequence[Row]) -> Table:
+    """The rows under the headings of their groups."""
+    table = Table("work", "time", "", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[1].justify = "right"
+    for group in dict.fromkeys(row.group for row in rows):
+        table.add_row(f"[bold]{group}[/]: {GROUPS[group][1]}")
+        for row in rows:
+            if row.group == group:
+                table.add_row(f"  {row.work}", time_text(row.seconds), row.note)
+        table.add_row()
+    return table
+
+
+def time_text(seconds: float | None) -> str:
+    """Three significant digits, in microseconds, milliseconds or seconds."""
+    if seconds is None:
+        return ""
+    for unit, size in (("µs", 1e-6), ("ms", 1e-3)):
+        if seconds < 999.5 * size:
+            return f"{seconds / size:#.3g} {unit}".replace(". ", " ")
+    return f"{seconds:#.3g} s".replace(". ", " ")
+
+
+def machine() -> dict[str, str | int | None]:
+    """What figures depend on."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.platform(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def versions() -> Iterator[tuple[str, str | None]]:
+    """Of Python, this program and the libraries; None for what is not installed."""
+    yield "python", platform.python_version()
+    for library in ("forecaster", *LIBRARIES):
+        try:
+            yield library, metadata.version(library)
+        except metadata.PackageNotFoundError:
+            yield library, None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ DOCS = Path(__file__).parent
 VERBATIM = "\b"
 OPTIONS = {
     "plugins.csv": ("forecaster.plugins.files", "CsvOptions"),
+    "plugins.dask": ("forecaster.plugins.executors.cluster", "DaskOptions"),
+    "plugins.local": ("forecaster.plugins.executors.local", "LocalOptions"),
     "plugins.yahoo": ("forecaster.plugins.yahoo", "YahooOptions"),
     "reporters.console": ("forecaster.plugins.console", "ConsoleOptions"),
     "reporters.html": ("forecaster.plugins.html", "HtmlOptions"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def forecaster_activations() -> list[Activation]:
-    """Provide tanh, relu, sigmoid and identity."""
+    """Provide tanh, relu, leaky_relu, sigmoid, softsign, elu, identity and gelu."""
     from forecaster.model import ACTIVATIONS  # noqa: PLC0415 - loads numpy
 
     return list(ACTIVATIONS.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ def read_dates(cells: Sequence[str], date_format: str | None, wrong: Wrong) -> l
     """
     if date_format is not None:
         return [_parsed(cell, date_format, row, wrong) for row, cell in enumerate(cells)]
+    with suppress(ValueError):
+        return list(map(date.fromisoformat, cells))
     try:
         return [_iso(cell) for cell in cells]
     except ValueError:

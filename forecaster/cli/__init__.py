@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from click.exceptions import NoArgsIsHelpError
 
 from forecaster import __version__
-from forecaster.cli import administer, configure, reading, working
+from forecaster.cli import administer, configure, plugins, reading, working
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
 
@@ -92,7 +92,9 @@ def _log_to_standard_error(ctx: click.Context) -> None:
     ctx.call_on_close(lambda: LOG.removeHandler(handler))
 
 
-for command in (*working.COMMANDS, *reading.COMMANDS, *administer.COMMANDS, *configure.COMMANDS):
+PARTS = (working, reading, administer, plugins, configure)
+
+for command in (each for part in PARTS for each in part.COMMANDS):
     cli.add_command(command)
 
 

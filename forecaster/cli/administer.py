@@ -1,6 +1,6 @@
-"""Commands that administer series, plugins and the database."""
+"""Commands that administer series and the database."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -45,7 +45,8 @@ def list_series(invocation: Invocation, form: str | None) -> None:
 
 
 def _standing(ledger: "Ledger") -> dict[tuple[str, str, str], tuple[str, str, str | None]]:
-    from forecaster.ledger.prices import last_sessions, read_series
+    from forecaster.ledger.instruments import read_series
+    from forecaster.ledger.prices import last_sessions
 
     last = last_sessions(ledger)
     found = {}
@@ -108,7 +109,7 @@ def resume(invocation: Invocation, name: str) -> None:
 
 def _set_paused(invocation: Invocation, name: str, *, paused: bool) -> None:
     from forecaster.config import near
-    from forecaster.ledger.prices import read_series, set_paused
+    from forecaster.ledger.instruments import read_series, set_paused
 
     with invocation.ledger() as ledger:
         if not set_paused(ledger, name, paused=paused):
@@ -118,32 +119,6 @@ def _set_paused(invocation: Invocation, name: str, *, paused: bool) -> None:
                 code="unknown_series",
             )  # fmt: skip
     invocation.say(f"{name} is {'paused' if paused else 'active'}.")
-
-
-@click.group()
-def plugins() -> None:
-    """Sources, activations, reporters, executors: list."""
-
-
-@plugins.command("list")
-@formats
-@click.pass_obj
-def list_plugins(invocation: Invocation, form: str | None) -> None:
-    """Show what is loaded from where."""
-    from forecaster.ledger import Rows
-
-    registry = invocation.registry()
-    columns = ("plugin", "kind", "name", "distribution", "version", "path", "problem")
-    rows: list[tuple[Any, ...]] = [
-        (one.name, kind, name, one.distribution, one.version, one.path, None)
-        for one in registry.plugins()
-        for kind, name in one.provides
-    ]
-    rows += [
-        (one.plugin, None, None, None, None, one.where, one.message) for one in registry.problems
-    ]
-    shown = ("plugin", "kind", "name", "version", "path", "problem")
-    emit(Rows(columns, tuple(rows)), form, columns=shown if registry.problems else shown[:-1])
 
 
 @click.group()
@@ -219,4 +194,4 @@ def check(invocation: Invocation, form: str | None) -> None:
         )
 
 
-COMMANDS = (series, plugins, db)
+COMMANDS = (series, db)

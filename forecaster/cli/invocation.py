@@ -77,6 +77,7 @@ class Invocation:
             yield job
             return
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import Progress, TaskID
 
         tasks: dict[str, TaskID] = {}
@@ -84,8 +85,10 @@ class Invocation:
 
             def show(what: str, done: int, total: int) -> None:
                 if what not in tasks:
-                    tasks[what] = bars.add_task(what, total=total)
+                    tasks[what] = bars.add_task(escape(what), total=total)
                 bars.update(tasks[what], completed=done, total=total)
+                if done >= total:  # a fleet has hundreds of bars, one after the other
+                    bars.remove_task(tasks.pop(what))
 
             yield replace(job, progress=show)
 

@@ -58,7 +58,7 @@ def _show(
 ) -> None:
     """Print the rows of a view; a condition that is empty is none."""
     from forecaster.ledger.history import read_view
-    from forecaster.ledger.prices import read_series
+    from forecaster.ledger.instruments import read_series
 
     with invocation.ledger() as ledger:
         _require_series(where.get("series", ()), list(read_series(ledger)))

@@ -49,7 +49,7 @@ class ExecutorSettings(Table):
     """Who trains the series."""
 
     name: str = Field(
-        default="serial", min_length=1, description="The executor plugin that trains the series."
+        default="local", min_length=1, description="The executor plugin that trains the series."
     )
 
 

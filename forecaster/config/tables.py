@@ -5,6 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
+ExtraInput = Literal[
+    "open", "high", "low", "close", "volume", "abs_return", "range", "volatility", "weekday"
+]
+
+
 class Table(BaseModel):
     """A table of the configuration: unknown keys are errors, types are not guessed."""
 
@@ -20,11 +25,19 @@ class ModelSettings(Table):
     """What the network reads: log returns scaled by their volatility, prices scaled by their own
     lookback, or prices scaled to the range of the training rows."""
 
+    extra_inputs: list[ExtraInput] = Field(default=[])
+    """What the network reads beside the series itself: moves of a field (open, high, low, close,
+    volume), abs_return, range, volatility, weekday."""
+
     lookback: int = Field(default=10, ge=1, le=2000)
     """Past steps that the network reads."""
 
     horizon: int = Field(default=5, ge=1, le=60)
     """Sessions ahead that are forecast, each from 1 to this."""
+
+    multi_step: Literal["direct", "recursive"] = "direct"
+    """How several sessions ahead are forecast: one output for each, or one output that is fed back
+    as the next input."""
 
     hidden_size: int = Field(default=16, ge=1, le=4096)
     """Hidden units of the recurrent cell."""
@@ -35,11 +48,22 @@ class ModelSettings(Table):
     loss_on: Literal["last", "all"] = "last"
     """Whether the last step alone is trained on, or every step."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
+    loss: Literal["squared", "huber", "pinball"] = "squared"
+    """What an error costs: its square; its square up to huber_delta and linear beyond; or pinball,
+    which makes the network say the 10 %, 50 % and 90 % quantiles: the median is the forecast, the
+    others are its spread."""
+
+    huber_delta: float = Field(default=1.0, gt=0)
+    """Where the huber loss becomes linear, in the units of the targets."""
+
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     """How weights are moved along the gradient."""
 
     learning_rate: float = Field(default=1e-3, gt=0, le=10)
     """Step size of the optimizer."""
+
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Whether the learning rate stays, or falls towards 0 over the epochs."""
 
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Share of the last step that the next one keeps; only sgd uses it."""
@@ -59,6 +83,9 @@ class ModelSettings(Table):
     clip_norm: float = Field(default=1.0, ge=0)
     """Global norm that gradients are clipped to; 0 does not clip."""
 
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each parameter that learning rate 1 would take off in a step; 0 does not."""
+
     history: int = Field(default=2000, ge=10)
     """Bars before the cutoff that training may use."""
 
@@ -70,6 +97,27 @@ class ModelSettings(Table):
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Seed of the initial weights and of the order of the windows."""
+
+    @property
+    def targets(self) -> int:
+        """Sessions ahead that a training window teaches."""
+        return self.horizon if self.multi_step == "direct" else 1
+
+    @model_validator(mode="after")
+    def _inputs_and_outputs_go_together(self) -> Self:
+        if len(set(self.extra_inputs)) < len(self.extra_inputs):
+            raise ValueError(f"extra_inputs = {self.extra_inputs}: must name each only once")
+        if self.multi_step == "recursive" and self.extra_inputs:
+            raise ValueError(
+                "multi_step = 'recursive' knows the next value of no extra input: must be "
+                "'direct', or extra_inputs empty"
+            )
+        if self.loss == "pinball" and (self.multi_step, self.inputs) != ("direct", "returns"):
+            raise ValueError(
+                "loss = 'pinball' has three outputs in units of volatility: must go with "
+                "multi_step = 'direct' and inputs = 'returns'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _history_holds_a_window(self) -> Self:

@@ -14,6 +14,7 @@ from forecaster.hooks.problem import PluginProblem
 from forecaster.hooks.registry import (
     Kind,
     LoadedPlugin,
+    Places,
     Provided,
     Registry,
     build_registry,
@@ -24,6 +25,7 @@ __all__ = [
     "Kind",
     "LoadedPlugin",
     "Options",
+    "Places",
     "PluginProblem",
     "Provided",
     "Quotes",

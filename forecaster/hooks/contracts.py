@@ -143,7 +143,11 @@ class Reporter(Protocol):
 
 
 class Executor(Protocol):
-    """Something that runs one function over many items."""
+    """Something that runs one function over many items.
+
+    It may have a method `close(self) -> None`, which is called once when all the work is done, also
+    when it ended badly or was interrupted: the place to end processes and connections.
+    """
 
     name: ClassVar[str]
 

@@ -25,6 +25,19 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where plugins are looked for; with these another process finds the same ones.
+
+    Attributes:
+        dirs: folders whose Python files and packages are plugins.
+        only: names of plugins or distributions; no other is loaded. None allows all.
+    """
+
+    dirs: tuple[Path, ...] = ()
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Provided:
     """Something that a plugin provides, and which plugin that is."""
 
@@ -55,12 +68,9 @@ class LoadedPlugin:
 class Registry:
     """What the plugins provide; made by `build_registry`, loads when first asked."""
 
-    def __init__(
-        self, pluggy: PluginManager, dirs: Sequence[Path], only: Sequence[str] | None
-    ) -> None:
+    def __init__(self, pluggy: PluginManager, places: Places) -> None:
+        self.places = places
         self._pluggy = pluggy
-        self._dirs = dirs
-        self._only = only
         self._loaded: dict[str, Candidate] | None = None
         self._claims: dict[Kind, dict[str, list[Provided]]] = {}
         self._problems: list[PluginProblem] = []
@@ -145,7 +155,7 @@ class Registry:
         """Import and register every plugin, each alone, the first time."""
         if self._loaded is None:
             self._loaded = {}
-            candidates, self._problems = find_candidates(self._dirs, self._only)
+            candidates, self._problems = find_candidates(self.places.dirs, self.places.only)
             for candidate in candidates:
                 key = f"{candidate.name} ({candidate.where})"
                 self._register(key, candidate, self._loaded)
@@ -242,4 +252,4 @@ def build_registry(dirs: Sequence[Path] = (), only: Sequence[str] | None = None)
     """
     pluggy = PluginManager("forecaster")
     pluggy.add_hookspecs(specs)
-    return Registry(pluggy, tuple(dirs), None if only is None else tuple(only))
+    return Registry(pluggy, Places(tuple(dirs), None if only is None else tuple(only)))

@@ -15,6 +15,9 @@ from forecaster.model import apply_move, floored_scale, moves, next_quantile, st
 Cell = tuple[int, float]
 """(horizon, level)"""
 
+NARROWEST = 1e-3
+"""Share of the EWMA spread below which no network may say that it knows the outcome."""
+
 
 def calibrate(work: Work) -> Work:
     """Feed the trackers and put intervals around the means.
@@ -73,15 +76,19 @@ def _forecasts(work: Work, states: Mapping[Cell, Tracker]) -> tuple[Forecast, ..
         return ()
     settings, values = work.turn.settings, work.past.values
     sigma = floored_scale(moves(values, settings.values), settings.intervals.decay, settings.values)
+    scales = float(sigma[-1]) * np.arange(1.0, len(work.means) + 1.0) ** 0.5
+    if len(work.scales):
+        scales = np.maximum(work.scales, NARROWEST * scales)
     targets = work.calendar.after(work.cutoff, len(work.means))
     made = []
-    for horizon, (mean, target) in enumerate(zip(work.means.tolist(), targets, strict=True), 1):
+    said = zip(work.means.tolist(), scales.tolist(), targets, strict=True)
+    for horizon, (mean, scale, target) in enumerate(said, 1):
         q80, q95 = (
             states[horizon, level].quantile if (horizon, level) in states else start_quantile(level)
             for level in LEVELS
         )
         # Two trackers may cross; the intervals they give must not.
-        spread = Spread(float(sigma[-1]) * horizon**0.5, q80, max(q80, q95))
+        spread = Spread(scale, q80, max(q80, q95))
         made.append(_forecast(work, horizon, target, mean, spread))
     return tuple(made)
 

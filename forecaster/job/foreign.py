@@ -3,6 +3,7 @@
 import logging
 
 from forecaster.errors import ForecasterError, PluginError
+from forecaster.hooks import Executor
 
 LOG = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ def foreign(who: str, error: BaseException) -> ForecasterError:
     )
 
 
-def foreseen(error: Exception) -> ForecasterError:
+def foreseen(error: BaseException) -> ForecasterError:
     """Return the failure of a stage, in which plugins of several kinds may have had a part."""
     if isinstance(error, ForecasterError):
         return error
@@ -29,3 +30,14 @@ def foreseen(error: Exception) -> ForecasterError:
         remedy="-v shows where; if no plugin of yours is there, please report it",
         code="unforeseen",
     )
+
+
+def closed(executor: Executor) -> ForecasterError | None:
+    """Close an executor, if that is something it can do; return what went wrong."""
+    close = getattr(executor, "close", None)
+    try:
+        if close is not None:
+            close()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+        return foreign("close", error)
+    return None

@@ -1,6 +1,7 @@
 """The prices a series may know on one night: nothing after the cutoff gets past this module."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from forecaster.config import SeriesSettings
 from forecaster.errors import DataError
 from forecaster.ledger import Instrument, Ledger
-from forecaster.ledger.prices import read_bars
+from forecaster.ledger.prices import read_bars, read_many
 from forecaster.market import (
     FIELDS,
     Actions,
@@ -21,6 +22,7 @@ from forecaster.market import (
     get_calendar,
     missing_sessions,
 )
+from forecaster.model import Beside, fields_of
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +35,7 @@ class Past:
         sessions: (n,) datetime64[D]; the last one is the cutoff.
         quoted: (n,) values as traded.
         values: (n,) adjusted as of the cutoff, in the basis of the last quoted value.
+        beside: the fields that extra inputs are made of, adjusted likewise; None without any.
         actions: splits and dividends up to the cutoff.
         outcomes: values as traded on the awaited sessions, those without a value left out.
     """
@@ -40,6 +43,7 @@ class Past:
     sessions: NDArray[np.datetime64]
     quoted: Floats
     values: Floats
+    beside: Beside | None
     actions: Actions
     outcomes: Mapping[date, float]
 
@@ -64,6 +68,27 @@ class Prices:
         self._last = last
         self._read: dict[int, _Read] = {}
 
+    def read_ahead(
+        self, cutoff: date, coming: Iterable[tuple[SeriesSettings, Instrument, Sequence[date]]]
+    ) -> None:
+        """Read what `past` will be asked for with few statements.
+
+        Args:
+            cutoff: of the night; on the last one nobody comes back to what was read before.
+            coming: series, instrument and awaited sessions of each.
+        """
+        lacking: dict[tuple[int, date], set[int]] = defaultdict(set)
+        named = set()
+        for wanted, instrument, awaited in coming:
+            named.add(instrument.id)
+            if instrument.id not in self._read:
+                lacking[wanted.model.history, self._since(awaited)].add(instrument.id)
+        if cutoff == self._last:
+            self._read = {one: read for one, read in self._read.items() if one in named}
+        for (history, since), ids in lacking.items():
+            found = read_many(self._ledger, ids, since=since, upto=self._last, count=history)
+            self._read |= {one: _Read(history, since, *read) for one, read in found.items()}
+
     def past(
         self,
         wanted: SeriesSettings,
@@ -86,7 +111,7 @@ class Prices:
             DataError: there is no bar at the cutoff (code "no_bar"), the field is empty
                 somewhere, a session is missing, or a price has no logarithm.
         """
-        since = min([self._first, *awaited])
+        since = self._since(awaited)
         read = self._covering(instrument, wanted.model.history, since)
         bars = read.bars
         if read.revised and then:
@@ -95,6 +120,9 @@ class Prices:
                 as_of=settled_by(instrument, cutoff, self._delay),
             )  # fmt: skip
         return _past(wanted, instrument, cutoff, bars, read.actions, awaited)
+
+    def _since(self, awaited: Sequence[date]) -> date:
+        return min([self._first, *awaited])
 
     def _covering(self, instrument: Instrument, history: int, since: date) -> "_Read":
         """Return `history` bars up to `since`, and all later ones, reading them at most once."""
@@ -150,11 +178,24 @@ def _past(
     actions = _upto(actions, cutoff)
     quoted = bars.field(wanted.field)
     _refuse_unusable(wanted, instrument, bars, quoted)
-    if wanted.field == "volume":
-        values = adjust_volume(quoted, bars.sessions, actions, cutoff=cutoff)
-    else:
-        values = adjust(quoted, bars.sessions, bars.close, actions, cutoff=cutoff)
-    return Past(bars.sessions, quoted, values, actions, outcomes)
+
+    def adjusted(field: str) -> Floats:
+        if field == "volume":
+            return adjust_volume(bars.volume, bars.sessions, actions, cutoff=cutoff)
+        return adjust(bars.field(field), bars.sessions, bars.close, actions, cutoff=cutoff)
+
+    fields = fields_of(wanted.model.extra_inputs)
+    for field in fields:
+        _refuse_empty(field, bars, "take it out of extra_inputs, or use a source that has it")
+    beside = Beside(bars.sessions, {field: adjusted(field) for field in fields})
+    return Past(
+        bars.sessions,
+        quoted,
+        adjusted(wanted.field),
+        beside if wanted.model.extra_inputs else None,
+        actions,
+        outcomes,
+    )
 
 
 def _values_on(
@@ -176,14 +217,7 @@ def _upto(actions: Actions, cutoff: date) -> Actions:
 def _refuse_unusable(
     wanted: SeriesSettings, instrument: Instrument, bars: Bars, quoted: Floats
 ) -> None:
-    empty = np.flatnonzero(np.isnan(quoted))
-    if len(empty):
-        raise DataError(
-            f"{len(empty)} of {len(quoted)} bars have no {wanted.field}, "
-            f"first {bars.sessions[empty[0]]}",
-            remedy="forecast another field, or use a source that has it",
-            code="empty_field",
-        )
+    _refuse_empty(wanted.field, bars, "forecast another field, or use a source that has it")
     if wanted.missing == "refuse":
         _refuse_gaps(instrument, bars)
     bad = np.flatnonzero(quoted <= 0)
@@ -193,6 +227,16 @@ def _refuse_unusable(
             "positive prices",
             remedy='set values = "difference" for the series, or correct the prices',
             code="non_positive",
+        )
+
+
+def _refuse_empty(field: str, bars: Bars, remedy: str) -> None:
+    empty = np.flatnonzero(np.isnan(bars.field(field)))
+    if len(empty):
+        raise DataError(
+            f"{len(empty)} of {len(bars)} bars have no {field}, first {bars.sessions[empty[0]]}",
+            remedy=remedy,
+            code="empty_field",
         )
 
 

@@ -1,6 +1,6 @@
 """pull: ask each source for what is missing. The only stage that touches the network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -10,7 +10,8 @@ from forecaster.hooks import Quotes, Source
 from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
 from forecaster.ledger import Instrument
-from forecaster.ledger.prices import last_sessions, read_instruments
+from forecaster.ledger.instruments import read_instruments
+from forecaster.ledger.prices import last_sessions
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
@@ -33,17 +34,18 @@ class Pulled:
         return self.quotes
 
 
-def pull(job: Job, wanted: Sequence[SeriesSettings]) -> dict[Address, Pulled]:
-    """Fetch every instrument of the wanted series once, each failing alone."""
+def pull(job: Job, wanted: Sequence[SeriesSettings]) -> Iterator[tuple[Address, Pulled]]:
+    """Fetch every instrument of the wanted series once, each failing alone.
+
+    One after the other, as they are asked for: not all prices are in memory at once.
+    """
     sources = {name: _open_source(job, name) for name in dict.fromkeys(s.source for s in wanted)}
     known = read_instruments(job.ledger)
     last = last_sessions(job.ledger)
     addresses = list(dict.fromkeys((one.source, one.symbol) for one in wanted))
-    answers = {}
     for count, address in enumerate(addresses, start=1):
-        answers[address] = _ask(sources, address, _start(known.get(address), last.get(address)))
+        yield address, _ask(sources, address, _start(known.get(address), last.get(address)))
         job.progress("pulling prices", count, len(addresses))
-    return answers
 
 
 def _start(known: Instrument | None, last: date | None) -> date | None:

@@ -1,6 +1,7 @@
 """report: gather what reporters may tell, and let each tell it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,14 +17,29 @@ from forecaster.job.foreign import foreign
 from forecaster.job.past import carry
 from forecaster.ledger import Series
 from forecaster.ledger.history import read_view
-from forecaster.ledger.prices import last_sessions, read_bars, read_series
-from forecaster.market import Actions, basis
+from forecaster.ledger.instruments import read_series
+from forecaster.ledger.prices import last_sessions, read_many
+from forecaster.market import Actions, Bars, bases, basis
 
 SESSIONS = 250
 """Of prices shown."""
 CUTOFFS = 120
 """Of past forecasts shown."""
 DECISIONS = 10
+CHUNK = 64
+"""Series read together."""
+
+SAID = ["live", "backfill"]
+NEWEST = ("-cutoff", "-horizon")
+TOGETHER = {
+    "latest_forecast": ("horizon",),
+    "accuracy": ("kind", "horizon"),
+    "calibration": ("kind", "level", "horizon"),
+    "backtest_accuracy": ("-backtest_id",),
+}
+"""Views with few rows a series, and their order."""
+
+Found = tuple[dict[str, Any], ...]
 
 PRICE_COLUMNS = (
     "forecast", "lo80", "hi80", "lo95", "hi95", "baseline", "actual", "error", "abs_error",
@@ -62,36 +78,71 @@ def _tell(job: Job, name: str, gathered: Report) -> Told:
 
 def gather(job: Job, summary: RunSummary | None) -> Report:
     """Return what reporters may tell: plain values, read from the ledger."""
-    configured = [one.name for one in job.settings.each_series()]
+    configured = job.settings.each_series()
     known = read_series(job.ledger)
     last = last_sessions(job.ledger)
-    series = [
-        _series_report(job, known[name], last[address])
-        for name in configured
-        if name in known
-        and (address := (known[name].instrument.source, known[name].instrument.symbol)) in last
+    told = [
+        (series, last[address])
+        for one in configured
+        if (series := known.get(one.name))
+        and (address := (series.instrument.source, series.instrument.symbol)) in last
     ]
+    rows = CUTOFFS * max((one.model.horizon for one in configured), default=1)
     return Report(
         made_at=job.clock(),
         database=job.ledger.place,
         summary=summary,
-        series=tuple(series),
+        series=tuple(
+            one
+            for start in range(0, len(told), CHUNK)
+            for one in _series_reports(job, told[start : start + CHUNK], rows)
+        ),
         version=__version__,
     )
 
 
-def _series_report(job: Job, one: Series, last: date) -> SeriesReport:
-    bars, actions, _ = read_bars(job.ledger, one.instrument.id, upto=last, count=SESSIONS)
-    values = bars.field(one.field)
-    ratios = [_ratio(one, actions, session, last) for session in bars.sessions.tolist()]
+def _series_reports(
+    job: Job, told: Sequence[tuple[Series, date]], rows: int
+) -> Iterator[SeriesReport]:
+    """Yield the reports of some series, each with its last session: what can is read together."""
+    ids = [one.instrument.id for one, _ in told]
+    read = read_many(job.ledger, ids, upto=max(last for _, last in told), count=SESSIONS)
+    names = [one.name for one, _ in told]
+    views = {view: _by_series(job, view, names, order) for view, order in TOGETHER.items()}
+    for one, last in told:
+        bars, actions, _ = read[one.instrument.id]
+        mine = {view: tuple(found.get(one.name, ())) for view, found in views.items()}
+        yield _series_report(job, one, last, Known(bars, actions, mine, rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was read of a series together with that of others, and how many past rows are told."""
+
+    bars: Bars
+    actions: Actions
+    views: dict[str, Found]
+    rows: int
+
+
+def _by_series(
+    job: Job, view: str, names: Sequence[str], order: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in _rows(job, view, {"series": names}, order):
+        found[row["series"]].append(row)
+    return found
+
+
+def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesReport:
+    bars, actions = known.bars, known.actions
+    sessions, values = bars.sessions, bars.field(one.field)
+    now, then = basis(actions, last), bases(actions, sessions).tolist()
+    ratios = [carry(one.field, origin=origin, wanted=now) for origin in then]
     mine = {"series": one.name, "source": one.instrument.source, "symbol": one.instrument.symbol,
             "field": one.field}  # fmt: skip
-    named = {"series": one.name}
-    past = [
-        row
-        for row in _newest(job, mine | {"kind": ["live", "backfill"]}, CUTOFFS)
-        if row["actual"] is not None
-    ]
+    newest = _rows(job, "forecast_history", mine | {"kind": SAID}, NEWEST, known.rows)[::-1]
+    past = [row for row in newest if row["actual"] is not None]
     return SeriesReport(
         name=one.name,
         source=one.instrument.source,
@@ -103,55 +154,45 @@ def _series_report(job: Job, one: Series, last: date) -> SeriesReport:
         attribution=one.instrument.attribution,
         prices=tuple(
             (session.isoformat(), float(value))
-            for session, value in zip(bars.sessions.tolist(), values * ratios, strict=True)
+            for session, value in zip(sessions.tolist(), values * ratios, strict=True)
             if np.isfinite(value)
         ),
         past=tuple(_in_basis(row, one, actions, last) for row in past),
-        coming=tuple(
-            _in_basis(row, one, actions, last)
-            for row in _rows(job, "latest_forecast", named, ("horizon",))
-        ),
-        accuracy=_rows(job, "accuracy", named, ("kind", "horizon")),
-        calibration=_rows(job, "calibration", named, ("kind", "level", "horizon")),
+        coming=tuple(_in_basis(row, one, actions, last) for row in known.views["latest_forecast"]),
+        accuracy=known.views["accuracy"],
+        calibration=known.views["calibration"],
         decisions=_decisions(job, one.name),
-        backtest=tuple(_in_basis(row, one, actions, last) for row in _backtest(job, mine)),
+        backtest=tuple(
+            _in_basis(row, one, actions, last)
+            for row in _backtest(job, mine, known.views["backtest_accuracy"])
+        ),
     )
 
 
 def _rows(
     job: Job, view: str, where: dict[str, Any], order: Sequence[str], limit: int | None = None
-) -> tuple[dict[str, Any], ...]:
+) -> Found:
     return tuple(read_view(job.ledger, view, where=where, order=order, limit=limit).as_dicts())
-
-
-def _newest(job: Job, where: dict[str, Any], cutoffs: int) -> tuple[dict[str, Any], ...]:
-    """Return the forecasts of the newest cutoffs, in order of cutoff and horizon."""
-    horizon = max(one.model.horizon for one in job.settings.each_series())
-    rows = _rows(job, "forecast_history", where, ("-cutoff", "-horizon"), cutoffs * horizon)
-    return rows[::-1]
-
-
-def _ratio(one: Series, actions: Actions, session: date, last: date) -> float:
-    return carry(one.field, origin=basis(actions, session), wanted=basis(actions, last))
 
 
 def _in_basis(row: dict[str, Any], one: Series, actions: Actions, last: date) -> dict[str, Any]:
     """Return a forecast in the prices of the last session, as the prices beside it are."""
-    ratio = _ratio(one, actions, date.fromisoformat(row["cutoff"]), last)
+    if not len(actions):
+        return row
+    said = basis(actions, date.fromisoformat(row["cutoff"]))
+    ratio = carry(one.field, origin=said, wanted=basis(actions, last))
     if ratio == 1.0:
         return row
     return row | {name: row[name] * ratio for name in PRICE_COLUMNS if row.get(name) is not None}
 
 
-def _decisions(job: Job, name: str) -> tuple[dict[str, Any], ...]:
-    where = {"series": name, "kind": ["live", "backfill"]}
+def _decisions(job: Job, name: str) -> Found:
+    where = {"series": name, "kind": SAID}
     return _rows(job, "decision_history", where, ("-session", "-decision_id"), DECISIONS)
 
 
-def _backtest(job: Job, mine: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def _backtest(job: Job, mine: dict[str, Any], newest: Found) -> Found:
     """Return the forecasts of the series' newest finished backtest."""
-    name = {"series": mine["series"]}
-    newest = _rows(job, "backtest_accuracy", name, ("-backtest_id",), 1)
     if not newest:
         return ()
     runs = _rows(job, "run_history", {"backtest_id": newest[0]["backtest_id"]}, ())

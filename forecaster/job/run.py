@@ -18,7 +18,7 @@ from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
-from forecaster.job.foreign import foreseen
+from forecaster.job.foreign import closed, foreseen
 from forecaster.job.named import require_companions, require_for_series
 from forecaster.job.past import Prices
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
@@ -126,13 +126,17 @@ def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
     """Work the nights in order, a chunk of series at a time."""
     if not nights:
         return
-    executor = job.executor()
     sessions = [due.night.session for due in nights]
     delay = timedelta(minutes=job.settings.schedule.settle_delay)
     prices = Prices(job.ledger, first=min(sessions), last=max(sessions), delay=delay)
-    for count, due in enumerate(nights, start=1):
-        work_night(job, due, prices, executor, account)
-        job.progress("working sessions", count, len(nights))
+    executor = job.executor()
+    try:
+        for count, due in enumerate(nights, start=1):
+            work_night(job, due, prices, executor, account)
+            job.progress("working sessions", count, len(nights))
+    finally:
+        if trouble := closed(executor):
+            account.problems[f"executor {executor.name}"] = str(trouble)
 
 
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
@@ -143,7 +147,7 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
         items = begin(job, due.night, turns, prices)
         items = each(score, items)
         items = each(decide, items)
-        items = train(items, executor)
+        items = train(items, executor, job)
         items = each(forecast, items)
         items = each(calibrate, items)
         commit(
@@ -170,7 +174,19 @@ def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
 def begin(job: Job, night: Night, turns: Sequence[Turn], prices: Prices) -> list[Item]:
     """Return what each series knows when the night begins."""
     knowledge = read_knowledge(job.ledger, [turn.series.id for turn in turns], night)
+    prices.read_ahead(
+        night.session,
+        [
+            (turn.settings, turn.series.instrument, awaited(knowledge[turn.series.id]))
+            for turn in turns
+        ],
+    )
     return [_begin_one(job, night, turn, knowledge[turn.series.id], prices) for turn in turns]
+
+
+def awaited(knowledge: Knowledge) -> list[date]:
+    """Return the sessions whose outcomes are not stored yet."""
+    return [said.target_session for said in knowledge.pending]
 
 
 def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Item:
@@ -184,7 +200,7 @@ def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices:
                 turn.series.instrument,
                 night.session,
                 then=night.kind == "backfill",
-                awaited=[said.target_session for said in knowledge.pending],
+                awaited=awaited(knowledge),
             ),
             activation=job.registry.activation(turn.settings.model.activation),
             knowledge=knowledge,
@@ -199,6 +215,8 @@ def _count(account: Account, night: Night, items: Sequence[Item]) -> None:
         if isinstance(item, Failed):
             account.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
             continue
+        if item.problem:
+            account.problems[item.turn.settings.name] = f"{night.session}: {item.problem}"
         account.scored += len(item.scores)
         account.forecasts += len(item.forecasts)
         verdict = item.decision.verdict if item.decision else ""

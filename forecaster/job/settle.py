@@ -1,8 +1,9 @@
 """settle: validate what was pulled, keep what is final, store it, and say where each series is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 
 import numpy as np
 
@@ -13,16 +14,10 @@ from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
 from forecaster.job.pull import Address, Pulled
 from forecaster.ledger import Instrument, Series
-from forecaster.ledger.prices import (
-    Stored,
-    last_sessions,
-    read_instruments,
-    read_series,
-    register_series,
-    store_quotes,
-)
+from forecaster.ledger.instruments import read_instruments, read_series, register_series
+from forecaster.ledger.prices import last_sessions
+from forecaster.ledger.quotes import Answer, store_quotes
 from forecaster.market import (
-    Actions,
     Bars,
     Calendar,
     actions_from_frame,
@@ -31,6 +26,9 @@ from forecaster.market import (
     get_calendar,
     infer_calendar,
 )
+
+CHUNK = 64
+"""Instruments whose answers are stored in one transaction."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Standing:
 
 
 def settle(
-    job: Job, wanted: Sequence[SeriesSettings], pulled: Mapping[Address, Pulled]
+    job: Job, wanted: Sequence[SeriesSettings], pulled: Iterable[tuple[Address, Pulled]]
 ) -> list[Standing]:
     """Store the settled bars of each instrument and return where each series stands."""
     known = read_instruments(job.ledger)
@@ -73,19 +71,22 @@ def settle(
         for one in reversed(job.settings.each_series())
         if one.calendar
     }
-    stored: dict[Address, Stored] = {}
+    new_bars: dict[Address, int] = {}
     problems: dict[Address, ForecasterError] = {}
-    for address, answer in pulled.items():
-        try:
-            quotes = answer.quotes_or_raise()
-            name = _calendar_name(quotes, configured.get(address), known.get(address))
-            quoted = _validated(job, address, quotes, name)
-        except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
-            problems[address] = foreign(f"the answer of source {address[0]}", error)
-        else:
-            stored[address] = store_quotes(job.ledger, *quoted, now=job.clock())
+    coming = iter(pulled)
+    while some := list(islice(coming, CHUNK)):
+        answers: dict[Address, Answer] = {}
+        for address, answer in some:
+            try:
+                quotes = answer.quotes_or_raise()
+                name = _calendar_name(quotes, configured.get(address), known.get(address))
+                answers[address] = _validated(job, address, quotes, name)
+            except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
+                problems[address] = foreign(f"the answer of source {address[0]}", error)
+        stored = store_quotes(job.ledger, list(answers.values()), now=job.clock())
+        for address, one in zip(answers, stored, strict=True):
+            new_bars[address] = one.new_bars + one.revised_bars
     _register(job, wanted)
-    new_bars = {address: one.new_bars + one.revised_bars for address, one in stored.items()}
     return _standings(job, wanted, new_bars, problems)
 
 
@@ -102,9 +103,7 @@ def _calendar_name(quotes: Quotes, configured: str | None, known: Instrument | N
     )
 
 
-def _validated(
-    job: Job, address: Address, quotes: Quotes, calendar_name: str
-) -> tuple[Instrument, Bars, Actions]:
+def _validated(job: Job, address: Address, quotes: Quotes, calendar_name: str) -> Answer:
     calendar = get_calendar(calendar_name)
     bars = _settled(job, quotes, calendar)
     _refuse_foreign(bars, calendar)
@@ -117,7 +116,7 @@ def _validated(
         historical=quotes.historical,
         attribution=quotes.attribution,
     )
-    return quoted, bars, actions_from_frame(quotes.actions)
+    return Answer(quoted, bars, actions_from_frame(quotes.actions))
 
 
 def _settled(job: Job, quotes: Quotes, calendar: Calendar) -> Bars:

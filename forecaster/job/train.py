@@ -1,82 +1,52 @@
 """train: fit a network where that was decided, on as many cores as the executor has."""
 
 import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
 
-import numpy as np
-
-from forecaster.config import ModelSettings
-from forecaster.errors import DataError, ForecasterError
-from forecaster.hooks import Executor
+from forecaster.errors import DataError, ForecasterError, TrainingError
+from forecaster.hooks import Executor, Places
+from forecaster.job.context import Job, Progress
 from forecaster.job.decide import settings_text
-from forecaster.job.foreign import foreign, foreseen
-from forecaster.job.past import Floats
-from forecaster.job.work import Failed, Item, Work, each
+from forecaster.job.foreign import foreign
+from forecaster.job.task import Task, Trained, run_task, watching
+from forecaster.job.work import Item, Work, attempt, each
 from forecaster.ledger import ModelVersion
-from forecaster.model import (
-    Activation,
-    Network,
-    digest,
-    network_from_bytes,
-    network_to_bytes,
-    train_network,
-)
-from forecaster.model.scale import ValuesKind
+from forecaster.model import Activation, digest, network_from_bytes
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What a training depends on, and nothing else."""
-
-    values: Floats
-    settings: ModelSettings
-    values_kind: ValuesKind
-    activation: Activation
-    seed: int
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A fitted network and what it took, or why there is none."""
-
-    network: Network | None
-    seconds: float
-    error: ForecasterError | None = None
-
-
-def train(items: Sequence[Item], executor: Executor) -> list[Item]:
+def train(items: Sequence[Item], executor: Executor, job: Job) -> list[Item]:
     """Give every series its network: a new one where decided, the stored one otherwise."""
-    wanted = [k for k, item in enumerate(items) if _retrains(item)]
-    tasks = [_task(item) for k in wanted if isinstance(item := items[k], Work)]
     fitted = list(items)
-    for k, trained in zip(wanted, _run(executor, tasks), strict=True):
-        fitted[k] = _with_new_model(fitted[k], trained)
+    wanted = {k: work for k, work in enumerate(items) if isinstance(work, Work) and _retrains(work)}
+    tasks = [_task(work, job.registry.places) for work in wanted.values()]
+    for k, trained in zip(wanted, _run(executor, tasks, job.progress), strict=True):
+        fitted[k] = attempt(partial(_after, trained=trained), wanted[k])
     return each(_with_stored_model, fitted)
 
 
-def _retrains(item: Item) -> bool:
-    return (
-        isinstance(item, Work)
-        and item.decision is not None
-        and (item.decision.verdict == "retrain")
-    )
+def _retrains(work: Work) -> bool:
+    return work.decision is not None and work.decision.verdict == "retrain"
 
 
-def _task(work: Work) -> Task:
+def _task(work: Work, places: Places) -> Task:
+    settings, past, count = work.turn.settings, work.past, _bars_to_train_on(work)
     return Task(
-        values=_training_values(work),
-        settings=work.turn.settings.model,
-        values_kind=work.turn.settings.values,
+        series=settings.name,
+        values=past.values[:count],
+        beside=past.beside and past.beside.between(0, count),
+        settings=settings.model,
+        values_kind=settings.values,
         activation=work.activation,
-        seed=series_seed(work.turn.settings.name, work.turn.settings.model.seed),
+        seed=series_seed(settings.name, settings.model.seed),
+        places=places,
     )
 
 
-def _training_values(work: Work) -> Floats:
-    until = work.turn.train_until
-    return work.past.values if until is None else work.past.values[: work.past.count_upto(until)]
+def _bars_to_train_on(work: Work) -> int:
+    return work.past.count_upto(work.turn.train_until or work.cutoff)
 
 
 def series_seed(name: str, seed: int) -> int:
@@ -84,51 +54,72 @@ def series_seed(name: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4])
 
 
-def _run(executor: Executor, tasks: Sequence[Task]) -> list[Trained]:
-    """Let the executor train; where it does not, no task has a network."""
+def _run(executor: Executor, tasks: Sequence[Task], progress: Progress) -> list[Trained]:
+    """Let the executor train; what it has not finished when it fails has no network."""
+    done: list[Trained] = []
+    if tasks:
+        progress("training", 0, len(tasks))
     try:
-        done = list(executor.map(run_task, tasks))
-        if len(done) != len(tasks):
-            raise ValueError(f"{len(done)} results for {len(tasks)} tasks")  # noqa: TRY301
+        with _watched(progress):
+            for trained in executor.map(run_task, tasks):
+                done.append(trained)
+                progress("training", len(done), len(tasks))
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
-        return [Trained(None, 0.0, foreign(f"executor {executor.name}", error)) for _ in tasks]
+        return done + _all_failed(executor, tasks[len(done) :], error)
+    if len(done) != len(tasks):  # and nobody knows which is whose
+        wrong = ValueError(f"{len(done)} results for {len(tasks)} tasks")
+        return _all_failed(executor, tasks, wrong)
     return done
 
 
-def run_task(task: Task) -> Trained:
-    """Train one network; a failure is returned, so that the other tasks go on."""
-    start = time.perf_counter()
+def _all_failed(executor: Executor, tasks: Sequence[Task], error: BaseException) -> list[Trained]:
+    return [Trained(None, 0.0, foreign(f"executor {executor.name}", error)) for _ in tasks]
+
+
+@contextmanager
+def _watched(progress: Progress) -> Iterator[None]:
+    """Tell of the epochs of trainings that happen in this process."""
+    token = watching.set(progress)
     try:
-        network = train_network(
-            task.values,
-            task.settings,
-            values_kind=task.values_kind,
-            activation=task.activation,
-            rng=np.random.default_rng(task.seed),
-        )
-    except Exception as error:  # noqa: BLE001  a foreign activation may raise anything
-        return Trained(None, time.perf_counter() - start, foreseen(error))
-    return Trained(network, time.perf_counter() - start)
+        yield
+    finally:
+        watching.reset(token)
 
 
-def _with_new_model(item: Item, trained: Trained) -> Item:
-    if isinstance(item, Failed) or trained.network is None:
-        return Failed(item.turn, trained.error or ForecasterError("the training gave no network"))
-    settings = item.turn.settings
-    parameters = network_to_bytes(trained.network)
+def _after(work: Work, trained: Trained) -> Work:
+    """Return a series with its new model, or with the one it had where the refit diverged."""
+    if trained.parameters is not None:
+        return _with_new_model(work, trained.parameters, trained.seconds)
+    error = trained.error or ForecasterError("the training gave no network")
+    stored, decision = work.knowledge.model, work.decision
+    diverged = isinstance(error, TrainingError) and error.code == "diverged"
+    if not (diverged and stored and decision and stored.fingerprint == decision.fingerprint):
+        raise error
+    reason = f"the refit failed and the model of {stored.cutoff} is kept: {error.message}"
+    return replace(
+        work,
+        decision=replace(decision, verdict="reuse", reason_code="refit_failed", reason=reason),
+        problem=TrainingError(reason, remedy=error.remedy, code="refit_failed"),
+    )
+
+
+def _with_new_model(work: Work, parameters: bytes, seconds: float) -> Work:
+    settings = work.turn.settings
+    # Read back from what is stored: tonight's forecast comes from the very same numbers.
+    network = network_from_bytes(parameters, partial(_recorded, work))
     model = ModelVersion(
         id=None,
-        cutoff=item.turn.train_until or item.cutoff,
-        fingerprint=item.decision.fingerprint if item.decision else "",
+        cutoff=work.turn.train_until or work.cutoff,
+        fingerprint=work.decision.fingerprint if work.decision else "",
         settings=settings_text(settings),
         seed=series_seed(settings.name, settings.model.seed),
-        bars=len(_training_values(item)),
-        seconds=trained.seconds,
+        bars=_bars_to_train_on(work),
+        seconds=seconds,
         parameters=parameters,
         sha256=digest(parameters),
-        **asdict(trained.network.summary),
+        **asdict(network.summary),
     )
-    return replace(item, model=model, network=trained.network)
+    return replace(work, model=model, network=network)
 
 
 def _with_stored_model(work: Work) -> Work:
@@ -141,5 +132,21 @@ def _with_stored_model(work: Work) -> Work:
             remedy="restore a backup, or run with --retrain",
             code="artefact",
         )
-    network = network_from_bytes(stored.parameters, lambda _: work.activation)
+    network = network_from_bytes(stored.parameters, partial(_recorded, work))
     return replace(work, model=stored, network=network)
+
+
+def _recorded(work: Work, name: str) -> Activation:
+    """Return the activation that a stored model was trained with, and never another one.
+
+    Raises:
+        DataError: the series is configured with one of another name.
+    """
+    if name != work.activation.name:
+        raise DataError(
+            f"the model was trained with activation {name!r}, and the series is configured with "
+            f"{work.activation.name!r}",
+            remedy="run with --retrain",
+            code="activation_changed",
+        )
+    return work.activation

@@ -41,9 +41,11 @@ class Work:
     decision: Decision | None = None
     model: ModelVersion | None = None
     network: Network | None = None
-    means: Floats = field(default_factory=lambda: np.empty(0))
+    means: Floats = field(default_factory=lambda: np.empty(0))  # (H,)
+    scales: Floats = field(default_factory=lambda: np.empty(0))  # (H,), if the network says some
     trackers: tuple[Tracker, ...] = ()
     forecasts: tuple[Forecast, ...] = ()
+    problem: ForecasterError | None = None  # that the series could do without tonight
 
     @property
     def cutoff(self) -> date:
@@ -54,7 +56,7 @@ class Work:
         """Return what the ledger stores."""
         return SeriesNight(
             series_id=self.turn.series.id,
-            outcome=Outcome("done", "ok", ""),
+            outcome=self._outcome(),
             scores=self.scores,
             trackers=self.trackers,
             decision=self.decision,
@@ -62,6 +64,11 @@ class Work:
             forecasts=self.forecasts,
             completes_backfill=self.turn.completes_backfill,
         )
+
+    def _outcome(self) -> Outcome:
+        if self.problem is None:
+            return Outcome("done", "ok", "")
+        return Outcome("done", self.problem.code, str(self.problem))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,8 @@ def _ordered(name: str) -> ColumnElement[Any]:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, datetime) and value.tzinfo:
         # As SQLite has it stored, whatever the time zone of a PostgreSQL session.
         return value.astimezone(UTC).isoformat(timespec="microseconds")

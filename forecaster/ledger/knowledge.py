@@ -109,7 +109,7 @@ def _models(
     rows = connection.execute(
         select(m.series_id, m.id, m.cutoff, m.fingerprint, m.settings, m.seed, m.bars, m.windows,
                m.epochs, m.best_epoch, m.train_loss, m.validation_loss, m.baseline_loss, m.seconds,
-               m.parameters, m.sha256)
+               m.parameters, m.sha256, m.restarts)
         .join(newest, newest.c.id == m.id)
         .where(newest.c.place == 1)
     )  # fmt: skip

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    case,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from forecaster.ledger.door import Ledger, fields, insert_new, parts, upsert
 from forecaster.ledger.knowledge import of_backtest, select_finished
@@ -114,7 +123,7 @@ def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, i
     if new:
         rows = [
             {
-                **fields(model, "id"),
+                **fields(model, "id", "restarts"),
                 "series_id": series_id,
                 "run_id": storing.run_id,
                 "backtest_id": storing.night.backtest_id,
@@ -195,19 +204,26 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
 def _end(storing: Storing, *, seconds: float, last: bool) -> None:
     changes: dict[Any, Any] = {"seconds": run.c.seconds + seconds}
     if last:
+        standing = _standing().label("standing")  # by its name, or PostgreSQL sees two expressions
         counted = storing.connection.execute(
-            select(run_series.c.status, func.count())
+            select(standing, func.count())
             .where(run_series.c.run_id == storing.run_id)
-            .group_by(run_series.c.status)
+            .group_by(standing)
         )
         changes["state"] = end_state({row[0]: row[1] for row in counted})
         changes["finished_at"] = storing.stamp.now
     storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(changes))
 
 
+def _standing() -> ColumnElement[str]:
+    """A series' status; `strained` where it is done in spite of a problem."""
+    status, well = run_series.c.status, run_series.c.reason_code == "ok"
+    return case(((status == "done") & ~well, literal_column("'strained'")), else_=status)
+
+
 def end_state(counts: dict[str, int]) -> str:
-    """Return done, degraded (some series are) or failed (none is), from counts by status."""
+    """Return done, degraded or failed (none is done), from counts of how the series stand."""
     good = sum(counts.get(status, 0) for status in FINISHED)
     if good == sum(counts.values()):
         return "done"
-    return "degraded" if good else "failed"
+    return "degraded" if good or counts.get("strained") else "failed"

@@ -105,6 +105,7 @@ class ModelVersion:
     seconds: float
     parameters: bytes
     sha256: str
+    restarts: int = 0  # at a lower learning rate, after the training had diverged
 
 
 @dataclass(frozen=True)

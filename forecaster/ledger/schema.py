@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from forecaster.ledger.types import Flag, Moment, Real, Session, Whole
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: what a database must be at for this program to use it."""
 
 LARGEST = 1e300
@@ -205,6 +205,8 @@ model_version = _table(
     _need("seconds", Real),
     _need("parameters", LargeBinary),
     _need("sha256", Text),
+    # How often the training was begun again, at a lower learning rate, after it had diverged.
+    _need("restarts", Whole, server_default=text("0")),
     *_finite("train_loss", "validation_loss", "baseline_loss", "seconds"),
     Index("uq_model_version_cell", "series_id", func.coalesce(text("backtest_id"), 0), "cutoff",
           "fingerprint", unique=True),

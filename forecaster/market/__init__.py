@@ -9,6 +9,7 @@ from forecaster.market.actions import (
     actions_from_frame,
     adjust,
     adjust_volume,
+    bases,
     basis,
     derive_actions,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "adjust",
     "adjust_volume",
     "bars_from_frame",
+    "bases",
     "basis",
     "derive_actions",
     "foreign_sessions",

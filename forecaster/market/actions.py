@@ -112,8 +112,16 @@ def basis(actions: Actions, session: date) -> float:
     The quotient of two sessions' bases carries a price from one to the other:
     price * basis(then) / basis(now).
     """
+    if not len(actions):
+        return 1.0
     known = actions.sessions <= np.datetime64(session, "D")
     return float(np.prod(actions.splits[known]))
+
+
+def bases(actions: Actions, sessions: Sessions) -> Floats:
+    """Return the `basis` of each of many sessions, (n,)."""
+    products = np.append(1.0, np.cumprod(actions.splits))
+    return products[np.searchsorted(actions.sessions, sessions, side="right")]
 
 
 def derive_actions(sessions: Sessions, close: Floats, adj_close: Floats) -> Actions:

@@ -1,4 +1,4 @@
-"""The network: cell, activations, optimisers, inputs, fitting, volatility scale, tracker.
+"""The network: cell, activations, losses, optimisers, inputs, fitting, volatility scale, tracker.
 
 Pure NumPy: no clock, no file, no database, no logging; randomness is an argument.
 """
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 from forecaster.model.activations import ACTIVATIONS, Activation, get_activation
 from forecaster.model.artefact import digest, network_from_bytes, network_to_bytes
 from forecaster.model.cell import backward, forward, init_params, loss_and_gradients
-from forecaster.model.network import Network, TrainingSummary, bars_needed, train_network
+from forecaster.model.extras import Beside, fields_of
+from forecaster.model.losses import Huber, Loss, Pinball, Squared
+from forecaster.model.network import Network, TrainingSummary
+from forecaster.model.recursive import roll_out
 from forecaster.model.scale import apply_move, ewma_scale, floored_scale, moves
 from forecaster.model.tracker import next_quantile, start_quantile
+from forecaster.model.training import bars_needed, train_network
 
 if TYPE_CHECKING:
     from forecaster.model.regressor import RNNRegressor
@@ -18,14 +22,20 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Beside",
+    "Huber",
+    "Loss",
     "Network",
+    "Pinball",
     "RNNRegressor",
+    "Squared",
     "TrainingSummary",
     "apply_move",
     "backward",
     "bars_needed",
     "digest",
     "ewma_scale",
+    "fields_of",
     "floored_scale",
     "forward",
     "get_activation",
@@ -35,6 +45,7 @@ __all__ = [
     "network_from_bytes",
     "network_to_bytes",
     "next_quantile",
+    "roll_out",
     "start_quantile",
     "train_network",
 ]

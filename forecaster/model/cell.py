@@ -3,7 +3,8 @@
     z_t = W_xh x_t + W_hh a_{t-1} + b_h        (1)   a_0 = 0
     a_t = f(z_t)                               (2)
     y_t = W_hy a_t + b_y                       (3)
-    L   = mean over the batch of |y_T - y|^2   (4)   or over batch and steps of |y_t - y_t*|^2
+    L   = mean over the batch of |y_T - y|^2   (4)   or over batch and steps of |y_t - y_t*|^2,
+                                                     or of another cost of `losses`
 
 The equations of Elman (1990), "Finding Structure in Time"; the gradient is that of Werbos (1990),
 "Backpropagation Through Time: What It Does and How to Do It", through all T steps. With
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from forecaster.model.activations import Activation, Array, get_activation
+from forecaster.model.losses import SQUARED, Loss
 
 LossOn = Literal["last", "all"]
 Params = Mapping[str, Array]
@@ -45,7 +47,9 @@ def init_params(
 
     W_xh and W_hy are uniform with the variance 2 / (fan in + fan out) of Glorot and Bengio (2010),
     W_xh times the activation's `gain`; W_hh is a random orthogonal matrix (Saxe et al. 2014), which
-    neither shrinks nor grows a state over many steps; biases are zero.
+    neither shrinks nor grows a state over many steps; biases are zero. W_hh is not multiplied by
+    the gain: where |f(z)| <= |z| a state then grows by no more than each step's input adds, while
+    the gain of relu, applied 50 times over, can make it thousands of times as large.
 
     Args:
         rng: where the randomness comes from. Float32 weights are the rounded float64 ones.
@@ -149,6 +153,8 @@ def loss_and_gradients(
     y: ArrayLike,
     activation: str | Activation = "tanh",
     loss_on: LossOn = "last",
+    *,
+    loss: Loss = SQUARED,
 ) -> tuple[float, dict[str, Array]]:
     """The loss (4) and its exact gradient.
 
@@ -158,10 +164,12 @@ def loss_and_gradients(
         y: targets, (B, O) for "last", (B, T, O) for "all".
         activation: a name in ACTIVATIONS, or an Activation.
         loss_on: "last", the error of the last step counts; "all", that of every step.
+        loss: what an error costs.
 
     Returns:
-        The mean over the batch (and the steps, for "all") of the squared error summed over the
-        outputs; and its derivative by each parameter, same names and shapes as `params`.
+        The mean over the batch (and the steps, for "all") of the squared error, or other cost,
+        summed over the outputs; and its derivative by each parameter, same names and shapes as
+        `params`.
 
     Raises:
         ValueError: a wrong shape or an unknown name.
@@ -173,9 +181,11 @@ def loss_and_gradients(
         raise ValueError(f"y has shape {y.shape}: loss_on={loss_on!r} needs {counted.shape}")
     error = counted - y
     terms = error.size // error.shape[-1]  # B, or B T
+    cost = loss.total(error[..., np.newaxis]) / terms
+    loss.slope(error[..., np.newaxis], 1.0 / terms)  # the error is now its slope
     dy = np.zeros_like(y_hat)
-    _counted_outputs(dy, loss_on)[...] = (2.0 / terms) * error
-    return float(np.sum(error * error) / terms), backward(params, tape, dy)
+    _counted_outputs(dy, loss_on)[...] = error
+    return cost, backward(params, tape, dy)
 
 
 def _counted_outputs(outputs: Array, loss_on: LossOn) -> Array:

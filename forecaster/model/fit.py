@@ -1,9 +1,8 @@
 """Fitting: mini-batches, early stopping on the newest windows, the best weights kept."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
-from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -11,24 +10,34 @@ from numpy.typing import DTypeLike, NDArray
 from forecaster.errors import TrainingError
 from forecaster.model.activations import Activation, Array
 from forecaster.model.cell import LossOn, Params
-from forecaster.model.optimisers import Optimiser, make_optimiser
+from forecaster.model.losses import SQUARED, Loss
+from forecaster.model.optimisers import (
+    OptimizerName,
+    Schedule,
+    make_optimiser,
+    scheduled,
+)
 from forecaster.model.unrolled import Unrolled, Weights, pack
 
 EVALUATION_BATCH = 256  # bounds the memory of an evaluation, whatever the number of windows
+RESTARTS = 3  # after a training that diverged, each at a tenth of the learning rate before
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The settings of a training."""
 
-    optimizer: Literal["adam", "sgd"]
+    optimizer: OptimizerName
     learning_rate: float
     batch_size: int
     epochs: int
     patience: int  # epochs without a lower validation loss before stopping
     momentum: float = 0.0  # for "sgd"
     clip_norm: float = 1.0  # 0 is off
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
     loss_on: LossOn = "last"
+    loss: Loss = SQUARED
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +49,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def between(self, start: int, stop: int) -> "Samples":
+        """The windows from place `start` to before `stop`."""
+        return Samples(self.x[start:stop], self.y[start:stop])
 
     def astype(self, dtype: DTypeLike) -> "Samples":
         """The same samples in another precision."""
@@ -55,6 +68,7 @@ class Fitted:
     best_epoch: int  # whose weights were kept; 0 for the untouched ones
     train_loss: float
     validation_loss: float | None
+    restarts: int = 0  # after the training had diverged
 
 
 Progress = Callable[[int, float | None], object]  # epoch, validation loss
@@ -100,6 +114,9 @@ def fit(
     training ends after `patience` epochs without a lower one. Without, all epochs are run and the
     last weights are kept.
 
+    A training in which a loss or a gradient is not finite begins again from the first weights at a
+    tenth of the learning rate, up to three times.
+
     Args:
         params: what to start from; not changed.
         training: windows to learn from.
@@ -110,39 +127,83 @@ def fit(
         progress: called after each epoch with its number, from 1, and the validation loss.
 
     Raises:
-        TrainingError: a loss or a gradient was not finite (code "diverged").
+        TrainingError: every attempt met a number that is not finite (code "diverged").
     """
-    weights = pack(params)
-    dtype = weights.flat.dtype
+    dtype = params["W_hh"].dtype
     training = training.astype(dtype)
     validation = validation.astype(dtype) if validation else None
-    unrolled = _UnrolledBySize(weights, activation, recipe.loss_on)
-    judge = _UnrolledBySize(weights, activation, "last")
-    optimiser = make_optimiser(
-        recipe.optimizer,
-        recipe.learning_rate,
-        momentum=recipe.momentum,
-        clip_norm=recipe.clip_norm,
+    for restarts in range(RESTARTS + 1):
+        slower = replace(recipe, learning_rate=recipe.learning_rate / 10.0**restarts)
+        attempt = _Attempt(params, slower, activation)
+        with np.errstate(over="ignore", invalid="ignore"):  # found by checks that name the epoch
+            fitted = attempt.run(training, validation, rng, progress)
+        if fitted is not None:
+            return replace(fitted, restarts=restarts)
+    raise TrainingError(
+        f"training diverged in epoch {attempt.epoch} at learning_rate {slower.learning_rate:g}, as "
+        f"at {RESTARTS} higher ones from {recipe.learning_rate:g}: a loss or gradient is not "
+        f"finite ({recipe.optimizer}, clip_norm {recipe.clip_norm:g})",
+        remedy="lower learning_rate or set clip_norm",
+        code="diverged",
     )
-    with np.errstate(over="ignore", invalid="ignore"):  # found by checks that can name the epoch
-        best = _Best(weights, mean_loss(judge, validation) if validation else inf)
-        epoch = 0
-        for epoch in range(1, recipe.epochs + 1):
-            order = rng.permutation(len(training))
-            if not _run_epoch(unrolled, optimiser, training, order, recipe.batch_size):
-                raise _diverged(epoch, recipe)
-            loss = mean_loss(judge, validation) if validation else None
+
+
+class _Attempt:
+    """One training, from the first weights to those kept."""
+
+    def __init__(self, params: Params, recipe: Recipe, activation: Activation) -> None:
+        self.recipe, self.epoch = recipe, 0
+        self._weights = pack(params)
+        self._unrolled = _UnrolledBySize(self._weights, activation, recipe.loss_on, recipe.loss)
+        self._judge = _UnrolledBySize(self._weights, activation, "last", recipe.loss)
+        self._optimiser = make_optimiser(
+            recipe.optimizer,
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            clip_norm=recipe.clip_norm,
+            weight_decay=recipe.weight_decay,
+        )
+
+    def run(
+        self,
+        training: Samples,
+        validation: Samples | None,
+        rng: np.random.Generator,
+        progress: Progress | None,
+    ) -> Fitted | None:
+        """Train; None if a number was not finite."""
+        weights, recipe = self._weights, self.recipe
+        best = _Best(weights, mean_loss(self._judge, validation) if validation else inf)
+        for self.epoch in range(1, recipe.epochs + 1):
+            self._optimiser.learning_rate = scheduled(
+                recipe.learning_rate, recipe.schedule, self.epoch, recipe.epochs
+            )
+            if not self._visit(training, rng.permutation(len(training))):
+                return None
+            loss = mean_loss(self._judge, validation) if validation else None
             if progress is not None:
-                progress(epoch, loss)
-            age = best.age_after(epoch, loss)
+                progress(self.epoch, loss)
+            age = best.age_after(self.epoch, loss)
             if validation and age >= recipe.patience:
                 break
         np.copyto(weights.flat, best.weights.flat)
-        train_loss = mean_loss(judge, training)
-    if not isfinite(train_loss):
-        raise _diverged(epoch, recipe)
-    kept = {name: value.copy() for name, value in weights.params.items()}
-    return Fitted(kept, epoch, best.epoch, train_loss, best.loss if validation else None)
+        train_loss = mean_loss(self._judge, training)
+        if not isfinite(train_loss):
+            return None
+        kept = {name: value.copy() for name, value in weights.params.items()}
+        return Fitted(kept, self.epoch, best.epoch, train_loss, best.loss if validation else None)
+
+    def _visit(self, samples: Samples, order: NDArray[np.intp]) -> bool:
+        """Take a step for each mini-batch in this order; False if a number was not finite."""
+        for start in range(0, len(order), self.recipe.batch_size):
+            batch = order[start : start + self.recipe.batch_size]
+            x = samples.x[batch]
+            network = self._unrolled.of_size(x)
+            loss = network.loss_and_gradient(x, samples.y[batch])
+            norm = self._optimiser.step(network.weights.flat, network.gradient.flat)
+            if not (isfinite(loss) and isfinite(norm)):
+                return False
+        return True
 
 
 def mean_loss(judge: "_UnrolledBySize", samples: Samples) -> float:
@@ -155,47 +216,21 @@ def mean_loss(judge: "_UnrolledBySize", samples: Samples) -> float:
     return total / len(y)
 
 
-def _run_epoch(
-    unrolled: "_UnrolledBySize",
-    optimiser: Optimiser,
-    samples: Samples,
-    order: NDArray[np.intp],
-    batch_size: int,
-) -> bool:
-    """Take a step for each mini-batch in this order; False if a number was not finite."""
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        x = samples.x[batch]
-        network = unrolled.of_size(x)
-        loss = network.loss_and_gradient(x, samples.y[batch])
-        norm = optimiser.step(network.weights.flat, network.gradient.flat)
-        if not (isfinite(loss) and isfinite(norm)):
-            return False
-    return True
-
-
-def _diverged(epoch: int, recipe: Recipe) -> TrainingError:
-    return TrainingError(
-        f"training diverged in epoch {epoch}: a loss or gradient is not finite "
-        f"({recipe.optimizer}, learning_rate {recipe.learning_rate:g}, "
-        f"clip_norm {recipe.clip_norm:g})",
-        remedy="lower learning_rate or set clip_norm",
-        code="diverged",
-    )
-
-
 class _UnrolledBySize:
     """Networks that share their weights, one for each size of batch met."""
 
-    def __init__(self, weights: Weights, activation: Activation, loss_on: LossOn) -> None:
-        self._weights, self._activation, self._loss_on = weights, activation, loss_on
+    def __init__(
+        self, weights: Weights, activation: Activation, loss_on: LossOn, loss: Loss
+    ) -> None:
+        self._weights, self._activation = weights, activation
+        self._loss_on, self._loss = loss_on, loss
         self._by_size: dict[int, Unrolled] = {}
 
     def of_size(self, x: Array) -> Unrolled:
         batch, steps, _ = x.shape
         if batch not in self._by_size:
             self._by_size[batch] = Unrolled(
-                self._weights, self._activation, steps, batch, self._loss_on
+                self._weights, self._activation, steps, batch, self._loss_on, self._loss
             )
         return self._by_size[batch]
 

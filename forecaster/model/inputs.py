@@ -14,11 +14,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 from forecaster.errors import DataError
 from forecaster.model.activations import Array
 from forecaster.model.scale import Floats, ValuesKind, apply_move, floored_scale, path
+from forecaster.model.windows import (
+    INPUT_LIMIT,
+    TARGET_LIMIT,
+    clipped,
+    moves_ahead,
+    per_window,
+    relative,
+    spread_of,
+)
 
 InputsName = Literal["returns", "window", "minmax"]
-
-INPUT_LIMIT = 8.0  # in units of scale: beyond it an input says "very large" and no more
-TARGET_LIMIT = 6.0
 
 
 class Encoding(Protocol):
@@ -55,6 +61,14 @@ class Encoding(Protocol):
         """The outputs (n, H) for windows x (n, T, 1) that mean "as the last value"."""
         ...
 
+    def feedback(self, x: Array, output: Array) -> Array:
+        """The next input (B, 1) that follows from the last one and an output of one step ahead."""
+        ...
+
+    def decode_path(self, outputs: Floats, values: Floats) -> Floats:
+        """Outputs (K,) of one step ahead, one after the other, as point forecasts (K,)."""
+        ...
+
 
 @dataclass(frozen=True)
 class Returns:
@@ -79,25 +93,35 @@ class Returns:
         # Window k reads moves k .. k + lookback - 1 and so ends at value k + lookback.
         x = sliding_window_view(moves, self.lookback)[: -self.horizon]  # (n, T)
         scale = scale[self.lookback - 1 : -self.horizon]  # (n,)
-        ahead = _moves_ahead(steps[1:], self.lookback, self.horizon, every_step)
-        y = _per_window(ahead, scale) / self._roots
-        x = _clipped(_per_window(x, scale), INPUT_LIMIT)
-        return x[..., np.newaxis], _clipped(y, TARGET_LIMIT)
+        ahead = moves_ahead(steps[1:], self.lookback, self.horizon, every_step)
+        y = per_window(ahead, scale) / self._roots
+        x = clipped(per_window(x, scale), INPUT_LIMIT)
+        return x[..., np.newaxis], clipped(y, TARGET_LIMIT)
 
     def newest(self, values: Floats) -> Floats:
         """(1, T, 1); the scale is that of all the values given."""
         moves, scale = self._moves_and_scale(values)
-        return _clipped(moves[-self.lookback :] / scale, INPUT_LIMIT).reshape(1, -1, 1)
+        return clipped(moves[-self.lookback :] / scale, INPUT_LIMIT).reshape(1, -1, 1)
 
     def decode(self, outputs: Floats, values: Floats) -> Floats:
         """v_t exp(z_h sigma_t sqrt(h)), or v_t + z_h sigma_t sqrt(h); z_h limited like targets."""
         _, scale = self._moves_and_scale(values)
-        move = _clipped(outputs, TARGET_LIMIT) * scale * self._roots
+        move = clipped(outputs, TARGET_LIMIT) * scale * self._roots
         return apply_move(float(values[-1]), move, self.kind)
 
     def baseline(self, x: Array) -> Floats:
         """Zeros (n, H)."""
         return np.zeros((len(x), self.horizon))
+
+    def feedback(self, x: Array, output: Array) -> Array:  # noqa: ARG002 - the contract
+        """The move itself."""
+        return np.clip(output, -TARGET_LIMIT, TARGET_LIMIT)
+
+    def decode_path(self, outputs: Floats, values: Floats) -> Floats:
+        """As `decode`, with the sum of the moves so far, each limited like targets."""
+        _, scale = self._moves_and_scale(values)
+        move = np.cumsum(clipped(outputs, TARGET_LIMIT)) * scale
+        return apply_move(float(values[-1]), move, self.kind)
 
     def _moves_and_scale(self, values: Floats) -> tuple[Floats, float]:
         moves = np.diff(path(values, self.kind))
@@ -125,24 +149,33 @@ class Window:
     def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
         """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
         seen = sliding_window_view(values, self.lookback)[: -self.horizon]  # (n, T)
-        spread = _spread(seen)  # (n,)
-        ahead = _moves_ahead(values, self.lookback, self.horizon, every_step)
-        y = _per_window(ahead, spread)
-        return _relative(seen, spread), _clipped(y, TARGET_LIMIT)
+        spread = spread_of(seen)  # (n,)
+        ahead = moves_ahead(values, self.lookback, self.horizon, every_step)
+        y = per_window(ahead, spread)
+        return relative(seen, spread), clipped(y, TARGET_LIMIT)
 
     def newest(self, values: Floats) -> Floats:
         """(1, T, 1)."""
         seen = values[np.newaxis, -self.lookback :]
-        return _relative(seen, _spread(seen))
+        return relative(seen, spread_of(seen))
 
     def decode(self, outputs: Floats, values: Floats) -> Floats:
         """v_t + y_h s_t, with y_h limited like targets."""
-        spread = float(_spread(values[np.newaxis, -self.lookback :])[0])
-        return np.asarray(values[-1] + _clipped(outputs, TARGET_LIMIT) * spread, dtype=np.float64)
+        spread = float(spread_of(values[np.newaxis, -self.lookback :])[0])
+        return np.asarray(values[-1] + clipped(outputs, TARGET_LIMIT) * spread, dtype=np.float64)
 
     def baseline(self, x: Array) -> Floats:
         """Zeros (n, H)."""
         return np.zeros((len(x), self.horizon))
+
+    def feedback(self, x: Array, output: Array) -> Array:
+        """Where the move leads, still relative to the last value of the window."""
+        return x + np.clip(output, -TARGET_LIMIT, TARGET_LIMIT)
+
+    def decode_path(self, outputs: Floats, values: Floats) -> Floats:
+        """As `decode`, with the sum of the moves so far, each limited like targets."""
+        spread = float(spread_of(values[np.newaxis, -self.lookback :])[0])
+        return np.asarray(values[-1] + np.cumsum(clipped(outputs, TARGET_LIMIT)) * spread)
 
 
 @dataclass(frozen=True)
@@ -164,7 +197,7 @@ class MinMax:
         """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
         scaled = self._scaled(values)
         x = sliding_window_view(scaled, self.lookback)[: -self.horizon]  # (n, T)
-        ahead = _moves_ahead(scaled, self.lookback, self.horizon, every_step)
+        ahead = moves_ahead(scaled, self.lookback, self.horizon, every_step)
         now = x if every_step else x[:, -1]
         return x[..., np.newaxis], now[..., np.newaxis] + ahead
 
@@ -180,41 +213,16 @@ class MinMax:
         """The last input, for each horizon, (n, H)."""
         return np.repeat(x[:, -1].astype(np.float64), self.horizon, axis=1)
 
+    def feedback(self, x: Array, output: Array) -> Array:  # noqa: ARG002 - the contract
+        """The output: it is the next value on the same scale."""
+        return output
+
+    def decode_path(self, outputs: Floats, values: Floats) -> Floats:
+        """As `decode`: each output is a value."""
+        return self.decode(outputs, values)
+
     def _scaled(self, values: Floats) -> Floats:
         return np.asarray((values - self.low) / (self.high - self.low))
-
-
-def _moves_ahead(steps: Floats, lookback: int, horizon: int, every_step: bool) -> Floats:
-    """To each of the `horizon` steps after a window, (n, H); or after each of its steps, (n, T, H).
-
-    Windows are those of `steps` (m,) that have all their targets in it: n = m - T - H + 1.
-    """
-    future = sliding_window_view(steps, horizon + 1)  # (m - H, H + 1), row j is steps j .. j + H
-    ahead = future[:, 1:] - future[:, :1]  # (m - H, H)
-    if not every_step:
-        return ahead[lookback - 1 :]
-    return sliding_window_view(ahead, lookback, axis=0).transpose(0, 2, 1)
-
-
-def _per_window(numbers: Floats, scale: Floats) -> Floats:
-    """Divide what belongs to each window, (n, ...), by its scale (n,)."""
-    return numbers / np.expand_dims(scale, tuple(range(1, numbers.ndim)))
-
-
-def _clipped(numbers: Floats, limit: float) -> Floats:
-    return np.clip(numbers, -limit, limit)
-
-
-def _spread(seen: Floats) -> Floats:
-    """Standard deviation of each window (n, T), never zero, (n,)."""
-    smallest = np.maximum(1e-5 * np.abs(seen[:, -1]), 1e-12)
-    spread: Floats = np.maximum(smallest, np.std(seen, axis=1))
-    return spread
-
-
-def _relative(seen: Floats, spread: Floats) -> Floats:
-    """Each window (n, T) as the distance from its last value in spreads, (n, T, 1)."""
-    return _clipped(_per_window(seen - seen[:, -1:], spread), INPUT_LIMIT)[..., np.newaxis]
 
 
 def make_encoding(

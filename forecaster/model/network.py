@@ -1,31 +1,18 @@
-"""From values to a fitted network, and from a network to point forecasts."""
+"""A fitted network, and how its outputs become forecasts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from forecaster.errors import DataError
 from forecaster.model.activations import Activation, Array
-from forecaster.model.cell import forward, init_params
-from forecaster.model.fit import (
-    Fitted,
-    Progress,
-    Recipe,
-    Samples,
-    fit,
-    split_windows,
-    windows_needed,
-)
-from forecaster.model.inputs import Encoding, constant_values, make_encoding
-from forecaster.model.scale import Floats, ValuesKind
-
-if TYPE_CHECKING:
-    from forecaster.config import ModelSettings
-
-FEWEST_WINDOWS = 50  # that a network is trained on
+from forecaster.model.cell import forward
+from forecaster.model.extras import Beside, Extras
+from forecaster.model.inputs import Encoding
+from forecaster.model.recursive import roll_out
+from forecaster.model.scale import Floats
 
 
 @dataclass(frozen=True)
@@ -38,147 +25,89 @@ class TrainingSummary:
     train_loss: float
     validation_loss: float | None  # None where nothing was held back
     baseline_loss: float | None  # of the baseline on the same held-back windows
+    restarts: int = 0  # at a tenth of the learning rate before, after the training had diverged
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A fitted network with all that it takes to forecast."""
+    """A fitted network with all that it takes to forecast.
+
+    Attributes:
+        params: W_xh (H, D), W_hh (H, H), b_h (H,), W_hy (O, H), b_y (O,).
+        encoding: what windows and outputs mean.
+        extras: what the network reads beside the series.
+        horizon: sessions ahead; where that is more than the encoding's, outputs are fed back.
+        quantiles: of each target that the outputs are, () for one output a target.
+        activation: f.
+        summary: how the training went.
+    """
 
     params: Mapping[str, Array]
     encoding: Encoding
+    extras: Extras
+    horizon: int
+    quantiles: tuple[float, ...]
     activation: Activation
     summary: TrainingSummary
 
-    def predict(self, values: ArrayLike) -> Floats:
-        """Point forecasts of the next values.
+    def predict(self, values: ArrayLike, beside: Beside | None = None) -> Floats:
+        """Point forecasts of the next values: the median where the outputs are quantiles.
 
         Computed for one window at a time, because other sizes of batch round otherwise.
 
         Args:
             values: (n,), oldest first, n > lookback; a scale that the encoding needs is taken from
                 all of them, the inputs from the newest.
+            beside: of the same sessions, where the network has extra inputs.
 
         Returns:
-            (H,), float64, in the unit of the values.
+            (horizon,), float64, in the unit of the values.
 
         Raises:
             DataError: too few values, or values that cannot be encoded.
         """
-        values = _checked(values)
-        if len(values) <= self.encoding.lookback:
+        forecasts = self._forecasts(values, beside)
+        return forecasts[:, forecasts.shape[1] // 2]
+
+    def predict_quantiles(self, values: ArrayLike, beside: Beside | None = None) -> Floats:
+        """As `predict`, (horizon, Q): ascending in each row, for a network that has quantiles."""
+        if not self.quantiles:
+            raise ValueError("this network has no quantiles: it was not trained with pinball")
+        return self._forecasts(values, beside)
+
+    def _forecasts(self, values: ArrayLike, beside: Beside | None) -> Floats:
+        values = as_series(values)
+        x = self._newest(values, beside)
+        if self.horizon > self.encoding.horizon:
+            path = roll_out(self.params, x, self.horizon, self.activation, self.encoding.feedback)
+            outputs = path[0, :, 0].astype(np.float64)  # (horizon,)
+            return self.encoding.decode_path(outputs, values)[:, np.newaxis]
+        y_hat, _ = forward(self.params, x, self.activation)
+        outputs = y_hat[0, -1].astype(np.float64).reshape(self.horizon, -1)
+        # Quantiles that cross are put in order: Chernozhukov, Fernandez-Val and Galichon (2010),
+        # "Quantile and Probability Curves Without Crossing".
+        columns = np.sort(outputs, axis=1).T
+        return np.stack([self.encoding.decode(one, values) for one in columns], axis=1)
+
+    def _newest(self, values: Floats, beside: Beside | None) -> Array:
+        lookback = self.encoding.lookback
+        if len(values) <= lookback:
             raise DataError(
-                f"{len(values)} values are too few to forecast from: a lookback of "
-                f"{self.encoding.lookback} needs {self.encoding.lookback + 1}",
+                f"{len(values)} values are too few to forecast from: a lookback of {lookback} "
+                f"needs {lookback + 1}",
                 code="too_few_bars",
             )
-        y_hat, _ = forward(self.params, self.encoding.newest(values), self.activation)
-        return self.encoding.decode(y_hat[0, -1].astype(np.float64), values)
+        end = np.array([len(values) - 1])
+        others = self.extras.windows(values, beside, end, lookback)
+        return np.concatenate([self.encoding.newest(values), others], axis=2)
 
 
-def bars_needed(settings: "ModelSettings") -> int:
-    """The fewest values with which a network can be trained.
-
-    lookback + horizon + n, where n is the smallest number of windows that leaves 50 to train on:
-    n - max(1, floor(validation n)) - horizon >= 50, or n = 50 without validation.
-    """
-    windows = windows_needed(FEWEST_WINDOWS, settings.validation, settings.horizon)
-    return settings.lookback + settings.horizon + windows
-
-
-def train_network(
-    values: ArrayLike,
-    settings: "ModelSettings",
-    *,
-    values_kind: ValuesKind,
-    activation: Activation,
-    rng: np.random.Generator,
-    progress: Progress | None = None,
-) -> Network:
-    """Train a network on values up to the cutoff.
-
-    Args:
-        values: (n,), oldest first, the last one at the cutoff; of these the newest
-            `settings.history` are used.
-        settings: inputs, sizes and the training.
-        values_kind: "price" or "difference".
-        activation: f.
-        rng: draws the first weights and the order of the windows.
-        progress: called after each epoch with its number and the validation loss.
+def as_series(values: ArrayLike) -> Floats:
+    """The values as float64 (n,), all finite.
 
     Raises:
-        DataError: "too_few_bars", "constant", "non_positive" or "not_finite".
-        TrainingError: a loss or gradient was not finite (code "diverged").
+        DataError: one of them is not (code "not_finite").
     """
-    values = _checked(values)[-settings.history :]
-    _check_enough(values, settings)
-    # Every encoding but "returns", which has to difference, gets one window more.
-    count = len(values) - settings.lookback - settings.horizon + (settings.inputs != "returns")
-    training, held_back = split_windows(count, settings.validation, settings.horizon)
-    encoding = make_encoding(
-        settings.inputs,
-        values[: len(values) - (count - training)],  # up to the last training target
-        lookback=settings.lookback,
-        horizon=settings.horizon,
-        kind=values_kind,
-        decay=settings.decay,
-    )
-    x, y = encoding.windows(values, every_step=settings.loss_on == "all")
-    newest = Samples(x[count - held_back :], y[count - held_back :]) if held_back else None
-    params = init_params(
-        rng,
-        input_size=x.shape[2],
-        hidden_size=settings.hidden_size,
-        output_size=settings.horizon,
-        dtype=settings.dtype,
-        gain=activation.gain,
-        zero_output=True,
-    )
-    fitted = fit(
-        params,
-        Samples(x[:training], y[:training]),
-        newest,
-        _recipe(settings),
-        activation=activation,
-        rng=rng,
-        progress=progress,
-    )
-    baseline_loss = _baseline_loss(encoding, newest) if newest else None
-    summary = _summary(training, fitted, baseline_loss)
-    return Network(fitted.params, encoding, activation, summary)
-
-
-def _summary(windows: int, fitted: Fitted, baseline_loss: float | None) -> TrainingSummary:
-    return TrainingSummary(
-        windows=windows,
-        epochs=fitted.epochs,
-        best_epoch=fitted.best_epoch,
-        train_loss=fitted.train_loss,
-        validation_loss=fitted.validation_loss,
-        baseline_loss=baseline_loss,
-    )
-
-
-def _recipe(settings: "ModelSettings") -> Recipe:
-    return Recipe(
-        optimizer=settings.optimizer,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        momentum=settings.momentum,
-        clip_norm=settings.clip_norm,
-        loss_on=settings.loss_on,
-    )
-
-
-def _baseline_loss(encoding: Encoding, samples: Samples) -> float:
-    y = samples.y if samples.y.ndim == 2 else samples.y[:, -1]
-    error = encoding.baseline(samples.x) - y  # (n, H)
-    return float(np.mean(np.sum(error * error, axis=1)))
-
-
-def _checked(values: ArrayLike) -> Floats:
-    """The values as float64 (n,), all finite."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"values have shape {values.shape}: they must be one series, (n,)")
@@ -191,19 +120,3 @@ def _checked(values: ArrayLike) -> Floats:
             code="not_finite",
         )
     return values
-
-
-def _check_enough(values: Floats, settings: "ModelSettings") -> None:
-    needed = bars_needed(settings)
-    if len(values) < needed:
-        limited = settings.history < needed
-        raise DataError(
-            f"{len(values)} bars are too few: training needs {needed} (lookback "
-            f"{settings.lookback}, horizon {settings.horizon}, validation {settings.validation:g})",
-            remedy=f"set history to {needed} or more"
-            if limited
-            else "wait for more sessions, start earlier, or lower lookback or horizon",
-            code="too_few_bars",
-        )
-    if values.min() == values.max():
-        raise constant_values(values)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from forecaster.model.activations import Activation, Array, get_activation
 from forecaster.model.cell import forward, init_params
 from forecaster.model.fit import Recipe, Samples, fit, split_windows
+from forecaster.model.optimisers import OptimizerName
 
 HELD_BACK = 0.15  # of the windows, the last ones, with early stopping
 PATIENCE = 10
@@ -24,7 +25,7 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         hidden_size: hidden units.
         activation: a name in ACTIVATIONS, or an Activation.
-        optimizer: "adam" or "sgd"; gradients are clipped to norm 1.
+        optimizer: "adam", "sgd" or "rmsprop"; gradients are clipped to norm 1.
         epochs: passes over the data, at most.
         batch_size: rows per step of the optimiser.
         learning_rate: its step.
@@ -43,7 +44,7 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         hidden_size: int = 50,
         activation: str | Activation = "tanh",
-        optimizer: Literal["adam", "sgd"] = "adam",
+        optimizer: OptimizerName = "adam",
         epochs: int = 200,
         batch_size: int = 32,
         learning_rate: float = 1e-3,

@@ -1,5 +1,7 @@
 """The checks that plugin authors, and this project, run in their tests."""
 
+from forecaster.testing.activations import check_activation
+from forecaster.testing.executors import check_executor
 from forecaster.testing.gradients import check_gradients
 
-__all__ = ["check_gradients"]
+__all__ = ["check_activation", "check_executor", "check_gradients"]

@@ -1,12 +1,12 @@
 """The first schema: prices, runs, models, forecasts and their scores."""
 
-import importlib.resources
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
 from forecaster.ledger import types
+from forecaster.migrations.scripts import run_script
 
 revision = "0001"
 down_revision = None
@@ -376,12 +376,3 @@ def create_sums() -> None:
         refers("tally", "series_id", "series"),
     )
     unique("uq_tally_cell", "tally", "series_id", "kind", EITHER_BACKTEST, "horizon")
-
-
-def run_script(name: str) -> None:
-    """Execute a script whose statements each end at a line that holds only a semicolon."""
-    text = importlib.resources.files("forecaster.migrations").joinpath(name).read_text()
-    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    for statement in f"{code}\n".split("\n;\n"):
-        if statement.strip():
-            op.execute(sa.text(statement))

@@ -90,6 +90,7 @@ def test_plugins_are_listed_with_where_they_come_from(call: Call) -> None:
     assert {
         ("source", "sample"), ("source", "yahoo"), ("source", "csv"), ("activation", "tanh"),
         ("reporter", "console"), ("reporter", "html"), ("executor", "serial"),
+        ("executor", "local"), ("executor", "dask"),
     } <= named  # fmt: skip
     assert {row["distribution"] for row in rows} == {"forecaster"}
     assert {row["problem"] for row in rows} == {None}

@@ -27,8 +27,8 @@ def test_every_command_of_the_daily_job_is_there() -> None:
     named = """
         init, run, backfill, backtest, forecasts, accuracy, calibration, decisions, runs,
         models list, models show, series list, series add, series pause, series resume, report,
-        sql, plugins list, config show, config check, config schema, db upgrade, db current,
-        db check
+        sql, plugins list, plugins check, config show, config check, config schema, db upgrade,
+        db current, db check
     """
     wanted = {tuple(each.split()) for each in named.split(",")}
     assert wanted <= set(commands(cli))

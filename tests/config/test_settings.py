@@ -63,3 +63,27 @@ def test_importing_settings_loads_nothing_heavy() -> None:
     code = f"import sys, forecaster.config, forecaster.hooks; print({heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"multi_step": "recursive", "extra_inputs": ["volume"]}, "knows the next value of no"),
+        ({"multi_step": "recursive", "loss": "pinball"}, "must go with multi_step = 'direct'"),
+        ({"inputs": "minmax", "loss": "pinball"}, "inputs = 'returns'"),
+        ({"extra_inputs": ["volume", "volume"]}, "each only once"),
+        ({"extra_inputs": ["moon"]}, "extra_inputs"),
+    ],
+)
+def test_settings_of_the_network_that_cannot_go_together_are_refused(
+    keys: dict[str, object], reason: str
+) -> None:
+    """With what would go instead."""
+    with pytest.raises(ValidationError, match=reason):
+        ModelSettings.model_validate(keys)
+
+
+def test_a_recursive_network_is_taught_one_step() -> None:
+    """A direct one as many as it forecasts."""
+    assert ModelSettings(horizon=7).targets == 7
+    assert ModelSettings(horizon=7, multi_step="recursive").targets == 1

@@ -123,3 +123,24 @@ def test_a_misspelt_option_of_an_example_is_refused(folder: Path) -> None:
     result = CliRunner().invoke(cli, ["--config", str(config), "run"])
     assert result.exit_code == 2
     assert "[plugins.sqlite] fil" in result.stderr
+
+
+def test_the_examples_pass_their_checks(folder: Path) -> None:
+    """The documented answer of `plugins check` is that of the example; the executor passes too."""
+    config = str(folder / "config.toml")
+    answered = CliRunner().invoke(cli, ["--config", config, "plugins", "check", "asinh"])
+    documented = [block.text for block in blocks("", "plugins.md") if "asinh" in block.text]
+    assert (answered.exit_code, [answered.stdout]) == (0, documented)
+    executor = CliRunner().invoke(cli, ["--config", config, "plugins", "check", "threads"])
+    assert executor.exit_code == 0, executor.output
+
+
+def test_a_wrong_example_gets_the_documented_answer(folder: Path) -> None:
+    """A slope a thousandth off is refused with the sentence that stands in the document."""
+    path = folder / "plugins" / "asinh.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("np.divide(1.0, out", "np.divide(1.001, out"), encoding="utf-8")
+    config = str(folder / "config.toml")
+    answered = CliRunner().invoke(cli, ["--config", config, "plugins", "check", "asinh", "--json"])
+    (row,) = json.loads(answered.stdout)
+    assert (answered.exit_code, row["problem"] in SIGNATURES) == (1, True)

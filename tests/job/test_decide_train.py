@@ -1,15 +1,16 @@
 """Retrain or reuse: with which reason, and that a training depends on its series alone."""
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from forecaster.config import ModelSettings
-from forecaster.errors import DataError
+from forecaster.errors import DataError, TrainingError
 from forecaster.job.backfill import backfill
-from forecaster.job.train import Task, run_task
+from forecaster.job.task import Task, run_task
 from forecaster.model import ACTIVATIONS
 
 from .project import NEEDED, Project, evening, walk, xnys
@@ -155,19 +156,26 @@ def test_damaged_parameters_are_refused(feed: Project, damage: str) -> None:
 
 def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
     """A network that cannot be fitted fails its series by name; the others are forecast."""
+    project.plugin(
+        "wild",
+        """
+        from forecaster import hookimpl
+        from forecaster.model import Activation
+
+        def lost(_, out):
+            out.fill(float("nan"))
+
+        @hookimpl
+        def forecaster_activations():
+            return [Activation("wild", lost, lost)]
+        """,
+    )
     for seed, symbol in enumerate("AB"):
         project.quote(symbol, DAYS, walk(len(DAYS), seed))
-    project.follow("A", settings=NO_BACKFILL)
+    project.follow("A", "B", settings=NO_BACKFILL)
     text = (project.folder / "config.toml").read_text()
-    wild = (
-        '[[series]]\nsource = "csv"\nsymbol = "B"\n'
-        'model = {optimizer = "sgd", learning_rate = 10.0, clip_norm = 0.0, epochs = 200, '
-        'activation = "identity", lookback = 40, horizon = 1, loss_on = "all", '
-        "batch_size = 8, hidden_size = 8}\n"
-    )
-    project.configure(wild + text)
-    with np.errstate(all="ignore"):
-        summary = project.run()
+    project.configure(text.replace('"B"\n', '"B"\nmodel = {activation = "wild"}\n', 1))
+    summary = project.run()
     assert summary.status == "degraded"
     (problem,) = summary.problems
     assert problem.startswith("B: ")
@@ -180,6 +188,65 @@ def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
     assert project.sql("SELECT state FROM run") == [("degraded",)]
 
 
+DIVERGED = TrainingError("training diverged in epoch 2", remedy="lower it", code="diverged")
+
+
+def fail_to_refit(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let every training from now on end with this error."""
+
+    def train_network(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("forecaster.job.task.train_network", train_network)
+
+
+def test_a_refit_that_diverges_leaves_the_model_in_office(
+    feed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model that was too old speaks once more, the run says so; the next night tries again."""
+    follow(feed, every="1")
+    nights(feed, 80)
+    with monkeypatch.context() as patched:
+        fail_to_refit(patched, DIVERGED)
+        row = nights(feed, 81)[-1]
+    assert row[:2] == ("reuse", "refit_failed")
+    assert row[2].endswith(f"the model of {DAYS[80]} is kept: training diverged in epoch 2")
+    assert row[3:] == (1, 1)
+    summary = feed.summaries[-1]
+    assert (summary.status, summary.trained, summary.reused) == ("degraded", 0, 1)
+    (problem,) = summary.problems
+    assert problem.startswith(f"A: {DAYS[81]}: the refit failed")
+    assert problem.endswith("lower it")
+    models = feed.sql("SELECT cutoff, model_id FROM forecast ORDER BY id")
+    assert models == [(str(DAYS[80]), 1)] * 3 + [(str(DAYS[81]), 1)] * 3
+    assert feed.sql("SELECT state FROM run ORDER BY id") == [("done",), ("degraded",)]
+    last = "SELECT status, reason_code FROM run_series ORDER BY run_id DESC LIMIT 1"
+    assert feed.sql(last) == [("done", "refit_failed")]
+    assert nights(feed, 82)[-1][:2] == ("retrain", "age")
+    assert feed.summaries[-1].status == "done"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("hidden_size = 4", DIVERGED),
+        ("hidden_size = 3", DataError("these are no prices", code="too_few_bars")),
+        ("hidden_size = 3", ValueError("a bug")),
+    ],
+)
+def test_only_a_diverged_refit_of_the_same_settings_is_forgiven(
+    feed: Project, monkeypatch: pytest.MonkeyPatch, change: str, error: Exception
+) -> None:
+    """With other settings than the model's, or another failure, the series' night fails."""
+    follow(feed, every="1")
+    nights(feed, 80)
+    text = (feed.folder / "config.toml").read_text()
+    feed.configure(text.replace("hidden_size = 3", change))
+    fail_to_refit(monkeypatch, error)
+    assert feed.run(evening(DAYS[81])).status == "failed"
+    assert feed.sql("SELECT count(*) FROM forecast") == [(3,)]
+
+
 def journey(value: Any) -> Any:
     """Return what another process would get."""
     return pickle.loads(pickle.dumps(value))
@@ -188,10 +255,11 @@ def journey(value: Any) -> Any:
 def test_tasks_and_what_comes_of_them_travel_between_processes() -> None:
     """A training, its network and its failure are the same after a journey to another process."""
     values = np.array(walk(200))
-    task = Task(values, ModelSettings(epochs=1), "price", ACTIVATIONS["tanh"], seed=1)
+    task = Task("A", values, None, ModelSettings(epochs=1), "price", ACTIVATIONS["tanh"], seed=1)
     here, there = run_task(task), journey(run_task(journey(task)))
-    assert here.network.predict(values).tobytes() == there.network.predict(values).tobytes()
-    failed = run_task(Task(values[:9], task.settings, "price", task.activation, seed=1)).error
+    assert here.parameters
+    assert here.parameters == there.parameters
+    failed = run_task(replace(task, values=values[:9])).error
     assert type(journey(failed)) is DataError
     assert (str(journey(failed)), journey(failed).code) == (str(failed), "too_few_bars")
 

@@ -183,7 +183,7 @@ def test_only_the_named_series_are_worked(project: Project) -> None:
 
 def test_paused_series_is_left_alone(project: Project) -> None:
     """A paused series is not forecast; resumed, it is."""
-    from forecaster.ledger.prices import set_paused
+    from forecaster.ledger.instruments import set_paused
 
     days = xnys("2023-01-03", "2023-06-30")
     project.quote("A", days[:-1], walk(len(days))[:-1])

@@ -25,9 +25,10 @@ from forecaster.ledger import (
     Stamp,
     Tracker,
 )
+from forecaster.ledger.instruments import register_series
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
-from forecaster.ledger.prices import register_series, store_quotes
+from forecaster.ledger.quotes import Answer, Stored, store_quotes
 from forecaster.ledger.schema import LEVELS, metadata
 from forecaster.market import Actions, Bars
 
@@ -74,12 +75,25 @@ def no_actions() -> Actions:
     return Actions(np.zeros(0, dtype="datetime64[D]"), none, none)
 
 
+def quote(
+    ledger: Ledger,
+    instrument: Instrument,
+    prices: Bars,
+    actions: Actions | None = None,
+    *,
+    now: datetime = NOW,
+) -> Stored:
+    """Store what a source answered about one instrument."""
+    [stored] = store_quotes(ledger, [Answer(instrument, prices, actions or no_actions())], now=now)
+    return stored
+
+
 def add_series(ledger: Ledger, *names: str, field: str = "close") -> list[Series]:
     """Return new series, each of an instrument with ten bars."""
     wanted = []
     for name in names:
         prices = bars([100.0 + k for k in range(10)])
-        stored = store_quotes(ledger, quoted(name.upper()), prices, no_actions(), now=NOW)
+        stored = quote(ledger, quoted(name.upper()), prices)
         wanted.append((name, stored.instrument.id, field))
     found = register_series(ledger, wanted, now=NOW)
     return [found[name] for name in names]

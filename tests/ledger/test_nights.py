@@ -11,9 +11,9 @@ from forecaster.ledger import Ledger, Outcome, Series, SeriesNight
 from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.history import read_view
+from forecaster.ledger.instruments import read_series
 from forecaster.ledger.knowledge import finished_nights, read_knowledge
 from forecaster.ledger.nights import commit, end_state
-from forecaster.ledger.prices import read_series
 from forecaster.ledger.schema import model_version
 
 from .killed import failing
@@ -146,9 +146,10 @@ def test_a_done_series_does_not_fail_later(ledger: Ledger) -> None:
     ({"done": 3}, "done"), ({"done": 1, "fallback": 2}, "done"), ({"fallback": 1}, "done"),
     ({"done": 1, "failed": 1}, "degraded"), ({"fallback": 1, "deferred": 1}, "degraded"),
     ({"failed": 2}, "failed"), ({"deferred": 1}, "failed"), ({}, "done"),
+    ({"strained": 1}, "degraded"), ({"done": 3, "strained": 1}, "degraded"),
 ])  # fmt: skip
 def test_a_run_ends_as_its_series_did(counts: dict[str, int], state: str) -> None:
-    """Done when all series are, failed when none is, degraded between."""
+    """Done when all series are, failed when none is, degraded between or with a problem."""
     assert end_state(counts) == state
 
 

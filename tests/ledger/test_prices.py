@@ -7,19 +7,16 @@ import pytest
 
 from forecaster.ledger import Ledger
 from forecaster.ledger.history import read_view
-from forecaster.ledger.prices import (
-    last_sessions,
-    read_bars,
+from forecaster.ledger.instruments import (
     read_instruments,
     read_series,
-    read_sessions,
     register_series,
     set_paused,
-    store_quotes,
 )
+from forecaster.ledger.prices import last_sessions, read_bars, read_sessions
 from forecaster.market import Actions, Bars
 
-from .small import NOW, add_series, bars, contents, day, live, no_actions, quoted, store, worked
+from .small import NOW, add_series, bars, contents, day, live, quote, quoted, store, worked
 
 LATER = NOW + timedelta(days=1)
 
@@ -43,7 +40,7 @@ def test_bars_come_back_as_they_were_quoted(ledger: Ledger) -> None:
         np.array([2.0, 0.1 + 0.2]),
         np.array([1e12, np.nan]),
     )
-    stored = store_quotes(ledger, quoted(), given, no_actions(), now=NOW)
+    stored = quote(ledger, quoted(), given)
     found, _, revised = read_bars(ledger, stored.instrument.id, upto=day(9), count=9)
     assert (stored.new_bars, stored.revised_bars, revised) == (2, 0, False)
     assert found.sessions.tolist() == given.sessions.tolist()
@@ -54,17 +51,17 @@ def test_bars_come_back_as_they_were_quoted(ledger: Ledger) -> None:
 def test_storing_an_answer_twice_stores_it_once(ledger: Ledger) -> None:
     """The same answer of a source again adds no row."""
     acts = Actions(np.array([day(1)], dtype="datetime64[D]"), np.array([2.0]), np.array([0.0]))
-    store_quotes(ledger, quoted(), bars([1, 2, 3]), acts, now=NOW)
+    quote(ledger, quoted(), bars([1, 2, 3]), acts)
     before = contents(ledger)
-    again = store_quotes(ledger, quoted(), bars([1, 2, 3]), acts, now=LATER)
+    again = quote(ledger, quoted(), bars([1, 2, 3]), acts, now=LATER)
     assert (again.new_bars, again.revised_bars) == (0, 0)
     assert contents(ledger) == before
 
 
 def test_a_changed_value_is_a_new_row(ledger: Ledger) -> None:
     """A revision keeps the value before it; the newest is what is read."""
-    store_quotes(ledger, quoted(), bars([1, 2, 3]), no_actions(), now=NOW)
-    stored = store_quotes(ledger, quoted(), bars([1, 2.5, 3, 4]), no_actions(), now=LATER)
+    quote(ledger, quoted(), bars([1, 2, 3]))
+    stored = quote(ledger, quoted(), bars([1, 2.5, 3, 4]), now=LATER)
     assert (stored.new_bars, stored.revised_bars) == (1, 1)
     assert closes(ledger) == ([1, 2.5, 3, 4], True)
     history = read_view(ledger, "bar_history", order=("session", "revision")).as_dicts()
@@ -80,23 +77,23 @@ def test_a_changed_value_is_a_new_row(ledger: Ledger) -> None:
 def test_a_value_that_changes_back_is_one_more_revision(ledger: Ledger) -> None:
     """Each change is kept, a return to the first value as well."""
     for k, value in enumerate((2.0, 2.5, 2.0)):
-        store_quotes(ledger, quoted(), bars([value]), no_actions(), now=NOW + timedelta(days=k))
+        quote(ledger, quoted(), bars([value]), now=NOW + timedelta(days=k))
     assert closes(ledger) == ([2.0], True)
     assert len(read_view(ledger, "bar_history").rows) == 3
 
 
 def test_as_of_gives_what_was_known_then(ledger: Ledger) -> None:
     """A bar revised after a moment has the value it had then."""
-    store_quotes(ledger, quoted(), bars([1, 2, 3]), no_actions(), now=NOW)
-    store_quotes(ledger, quoted(), bars([1, 2.5, 3]), no_actions(), now=LATER)
+    quote(ledger, quoted(), bars([1, 2, 3]))
+    quote(ledger, quoted(), bars([1, 2.5, 3]), now=LATER)
     assert closes(ledger, as_of=NOW) == ([1, 2, 3], True)
     assert closes(ledger, as_of=LATER) == ([1, 2.5, 3], True)
 
 
 def test_as_of_gives_the_newest_value_of_a_bar_first_seen_later(ledger: Ledger) -> None:
     """Nothing was known of history that was loaded later: it counts as corrected since."""
-    store_quotes(ledger, quoted(), bars([1, 2]), no_actions(), now=NOW)
-    store_quotes(ledger, quoted(), bars([1, 2.5]), no_actions(), now=LATER)
+    quote(ledger, quoted(), bars([1, 2]))
+    quote(ledger, quoted(), bars([1, 2.5]), now=LATER)
     assert closes(ledger, as_of=NOW - timedelta(days=300)) == ([1, 2.5], True)
 
 
@@ -108,8 +105,8 @@ def test_the_newest_bars_up_to_a_session_are_read(
     ledger: Ledger, upto: int, count: int, found: list[float]
 ) -> None:
     """No bar after the session, and no more than were asked for, revisions not counted."""
-    store_quotes(ledger, quoted(), bars([1, 2, 3, 9, 5]), no_actions(), now=NOW)
-    store_quotes(ledger, quoted(), bars([1, 2, 3, 4, 5]), no_actions(), now=LATER)
+    quote(ledger, quoted(), bars([1, 2, 3, 9, 5]))
+    quote(ledger, quoted(), bars([1, 2, 3, 4, 5]), now=LATER)
     assert closes(ledger, upto=upto, count=count)[0] == found
 
 
@@ -120,7 +117,7 @@ def test_actions_after_the_session_are_not_read(ledger: Ledger) -> None:
         np.array([2.0, 3.0]),
         np.array([0.0, 0.5]),
     )
-    store_quotes(ledger, quoted(), bars([1, 2, 3, 4]), acts, now=NOW)
+    quote(ledger, quoted(), bars([1, 2, 3, 4]), acts)
     for upto, splits in ((0, []), (1, [2.0]), (3, [2.0, 3.0])):
         _, known, _ = read_bars(ledger, 1, upto=day(upto), count=9)
         assert known.splits.tolist() == splits
@@ -128,9 +125,9 @@ def test_actions_after_the_session_are_not_read(ledger: Ledger) -> None:
 
 def test_an_instrument_keeps_its_id_and_takes_new_facts(ledger: Ledger) -> None:
     """A source may correct currency and calendar; the instrument stays the same."""
-    first = store_quotes(ledger, quoted(), bars([1]), no_actions(), now=NOW).instrument
+    first = quote(ledger, quoted(), bars([1])).instrument
     changed = quoted(currency="EUR", calendar="XETR", historical=False)
-    second = store_quotes(ledger, changed, bars([1]), no_actions(), now=LATER).instrument
+    second = quote(ledger, changed, bars([1]), now=LATER).instrument
     assert second.id == first.id
     assert read_instruments(ledger) == {("sample", "AAA"): second}
     assert (second.currency, second.calendar, second.historical) == ("EUR", "XETR", False)
@@ -138,8 +135,8 @@ def test_an_instrument_keeps_its_id_and_takes_new_facts(ledger: Ledger) -> None:
 
 def test_sessions_are_listed_once(ledger: Ledger) -> None:
     """A revised bar is one session."""
-    store_quotes(ledger, quoted(), bars([1, 2]), no_actions(), now=NOW)
-    store_quotes(ledger, quoted(), bars([1, 3]), no_actions(), now=LATER)
+    quote(ledger, quoted(), bars([1, 2]))
+    quote(ledger, quoted(), bars([1, 3]), now=LATER)
     assert read_sessions(ledger, 1) == [day(0), day(1)]
     assert last_sessions(ledger) == {("sample", "AAA"): day(1)}
 

@@ -9,7 +9,7 @@ from typing import Any
 import alembic.command  # noqa: F401  imported before the start, not during the race
 
 from forecaster.ledger import open_ledger
-from forecaster.ledger.prices import read_series
+from forecaster.ledger.instruments import read_series
 
 NIGHTS = 6
 small: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("small.py")))

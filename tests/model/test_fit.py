@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster.errors import TrainingError
-from forecaster.model import ACTIVATIONS, init_params, loss_and_gradients
+from forecaster.model import ACTIVATIONS, Huber, Squared, init_params, loss_and_gradients
 from forecaster.model.fit import Recipe, Samples, fit, split_windows, windows_needed
 
 RECIPE = Recipe("adam", learning_rate=3e-3, batch_size=16, epochs=5, patience=3)
@@ -159,6 +159,68 @@ def test_a_training_that_blows_up_is_a_typed_error(changes, held_back):
     assert caught.value.code == "diverged"
     assert "epoch" in caught.value.message
     assert "learning_rate" in caught.value.remedy
+
+
+def test_a_training_that_diverged_begins_again_at_a_tenth_of_the_rate():
+    """Until it does not: the result is that of the lower rate, and says how often it began."""
+    slope = _samples()
+    stable = {"optimizer": "sgd", "clip_norm": 0.0, "epochs": 20, "patience": 20}
+    with pytest.raises(TrainingError, match=r"at learning_rate 1e\+07, as at 3 higher ones from"):
+        _fit(slope, **stable, learning_rate=1e10)
+    fitted = _fit(slope, **stable, learning_rate=20.0)
+    assert 1 <= fitted.restarts <= 3
+    alone = fit(
+        _params(), slope, None, replace(RECIPE, **stable, learning_rate=20.0 / 10**fitted.restarts),
+        activation=TANH, rng=np.random.default_rng(5),
+    )  # fmt: skip
+    assert alone.restarts == 0
+    assert fitted.train_loss == pytest.approx(alone.train_loss, rel=0.5)
+    assert fitted.train_loss < 1.0
+
+
+def test_a_restart_begins_from_the_first_weights():
+    """Not from those that ran away: one epoch of one batch is one step from the start."""
+    samples, params = _samples(), _params()
+    fitted = _fit(
+        samples, params=params, optimizer="sgd", learning_rate=1e155, clip_norm=0.0, batch_size=100,
+        epochs=1,
+    )  # fmt: skip
+    rate = 1e155 / 10**fitted.restarts
+    _, grads = loss_and_gradients(params, samples.x, samples.y)
+    assert fitted.restarts >= 1
+    np.testing.assert_allclose(fitted.params["W_hy"], -rate * grads["W_hy"], rtol=1e-9)
+
+
+def test_the_schedule_reaches_the_optimiser():
+    """With a cosine over two epochs the second step is half as long."""
+    samples = _samples()
+    recipe = {"optimizer": "sgd", "clip_norm": 0.0, "batch_size": 100, "schedule": "cosine"}
+    start = _params()
+    first = _fit(samples, params=start, epochs=1, **recipe).params
+    second = _fit(samples, params=start, epochs=2, **recipe).params
+    _, grads = loss_and_gradients(first, samples.x, samples.y)
+    for name, gradient in grads.items():
+        np.testing.assert_allclose(
+            second[name], first[name] - 1.5e-3 * gradient, rtol=1e-9, atol=1e-14
+        )
+
+
+def test_weight_decay_keeps_weights_smaller():
+    """After the same epochs, on the same windows."""
+    free, decayed = (_fit(_samples(), epochs=50, weight_decay=decay).params for decay in (0.0, 0.5))
+    assert np.linalg.norm(decayed["W_hh"]) < 0.9 * np.linalg.norm(free["W_hh"])
+
+
+def test_huber_is_not_pulled_by_outliers():
+    """Where one target in ten is far off, it finds the others better than the squared error."""
+    clean = _samples(300)
+    wild = Samples(clean.x, clean.y + 30.0 * (np.arange(300) % 10 == 0)[:, np.newaxis])
+    errors = []
+    for loss in (Squared(), Huber(0.5)):
+        fitted = _fit(wild, epochs=60, loss=loss)
+        error, _ = loss_and_gradients(fitted.params, clean.x, clean.y)
+        errors.append(error)
+    assert errors[1] < 0.2 * errors[0]
 
 
 def test_a_loss_on_every_step_is_trained_and_judged_on_the_last():

@@ -5,7 +5,15 @@ import pytest
 
 from forecaster.config import ModelSettings
 from forecaster.errors import DataError
-from forecaster.model import ACTIVATIONS, bars_needed, forward, network_to_bytes, train_network
+from forecaster.model import (
+    ACTIVATIONS,
+    bars_needed,
+    floored_scale,
+    forward,
+    network_to_bytes,
+    start_quantile,
+    train_network,
+)
 
 SETTINGS = ModelSettings(
     lookback=8, horizon=3, hidden_size=8, epochs=6, learning_rate=3e-3, validation=0.15
@@ -92,6 +100,65 @@ def test_forecasts_are_computed_one_window_at_a_time(inputs):
     y_hat, _ = forward(network.params, network.encoding.newest(values), "tanh")
     decoded = network.encoding.decode(y_hat[0, -1].astype(np.float64), values)
     assert np.array_equal(network.predict(values), decoded)
+
+
+def test_quantiles_start_around_the_baseline():
+    """As far as 80 % of returns reach in units of their scale, and in the order of the levels."""
+    values = _prices()
+    network = _train(values, loss="pinball", learning_rate=1e-30)
+    found = network.predict_quantiles(values)
+    sigma = floored_scale(np.diff(np.log(values)), 0.94, "price")[-1]
+    reach = start_quantile(0.80) * sigma * np.sqrt([1, 2, 3])
+    expected = values[-1] * np.exp(np.stack([-reach, 0 * reach, reach], axis=1))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.array_equal(network.predict(values), found[:, 1])
+    assert network.summary.validation_loss == pytest.approx(network.summary.baseline_loss, rel=1e-5)
+
+
+def test_quantiles_learn_the_spread():
+    """Where moves are three times as large on every other day, so is the distance between them."""
+    rng = np.random.default_rng(0)
+    moves = rng.normal(0.0, 1.0, 1600) * np.where(np.arange(1600) % 2, 0.006, 0.018)
+    values = 100.0 * np.exp(moves.cumsum())
+    network = _train(
+        values[:1300], loss="pinball", lookback=6, horizon=1, epochs=60, patience=15,
+        learning_rate=0.01,
+    )  # fmt: skip
+    ends = np.arange(1300, 1599)
+    found = np.array([network.predict_quantiles(values[:end])[0] for end in ends])
+    below = (values[ends, np.newaxis] < found).mean(axis=0)
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.1)
+    width = np.log(found[:, 2] / found[:, 0])
+    assert width[ends % 2 == 0].mean() > 2.0 * width[ends % 2 == 1].mean()
+
+
+def test_quantiles_never_cross():
+    """However badly the network was trained."""
+    values = _prices()
+    network = _train(values, loss="pinball", epochs=1, learning_rate=5.0, validation=0.0)
+    assert (np.diff(network.predict_quantiles(values), axis=1) >= 0).all()
+
+
+def test_a_network_without_quantiles_says_so():
+    """Rather than giving something else."""
+    with pytest.raises(ValueError, match="not trained with pinball"):
+        _train(_prices()).predict_quantiles(_prices())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "rmsprop"}, {"schedule": "cosine"}, {"weight_decay": 0.1},
+        {"loss": "huber", "huber_delta": 0.5}, {"optimizer": "sgd", "momentum": 0.9},
+    ],
+)  # fmt: skip
+def test_every_setting_of_the_training_makes_a_difference(changes):
+    """None is read and forgotten."""
+    values = _prices(phi=-0.5)
+    plain = _train(values, learning_rate=0.01)
+    assert network_to_bytes(_train(values, learning_rate=0.01, **changes)) != network_to_bytes(
+        plain
+    )
 
 
 def test_minmax_is_fitted_on_training_rows_only():

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from forecaster.model.optimisers import SGD, Adam, clip_by_norm, make_optimiser
+from forecaster.model.optimisers import (
+    SGD,
+    Adam,
+    RMSprop,
+    clip_by_norm,
+    make_optimiser,
+    scheduled,
+)
 
 
 def test_a_long_gradient_is_cut_to_the_limit_and_keeps_its_direction():
@@ -68,7 +75,60 @@ def test_adam_clips_before_it_averages():
     np.testing.assert_allclose(clipped, short, rtol=1e-12)
 
 
+def test_rmsprop_worked_by_hand():
+    """G = 2, then 1: s = 0.4, then 0.46; w = -0.1 * 2 / sqrt(0.4), then -0.1 / sqrt(0.46) more."""
+    weights, optimiser = np.zeros(1), RMSprop(0.1)
+    optimiser.step(weights, np.array([2.0]))
+    assert weights[0] == pytest.approx(-0.1 * 2.0 / 0.4**0.5)
+    optimiser.step(weights, np.array([1.0]))
+    assert weights[0] == pytest.approx(-0.1 * 2.0 / 0.4**0.5 - 0.1 / 0.46**0.5)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_weight_decay_stands_apart_from_the_gradient(name):
+    """Without a gradient a step takes learning_rate * weight_decay of every parameter off."""
+    weights = np.array([1.0, -2.0])
+    make_optimiser(name, 0.5, weight_decay=0.1).step(weights, np.zeros(2))
+    np.testing.assert_allclose(weights, [0.95, -1.9])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_weights_are_updated_in_place_and_keep_their_dtype(name, dtype):
+    """With everything switched on."""
+    weights = np.ones(3, dtype)
+    optimiser = make_optimiser(name, 0.1, momentum=0.9, clip_norm=1.0, weight_decay=0.1)
+    for _ in range(2):
+        assert optimiser.step(weights, np.full(3, 3.0, dtype)) == pytest.approx(27.0**0.5)
+    assert weights.dtype == dtype
+    assert (weights < 1.0).all()
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_a_valley_is_found(name):
+    """From (3, -2) down to the least of x^2 + 10 y^2."""
+    weights = np.array([3.0, -2.0])
+    optimiser = make_optimiser(name, 0.02, momentum=0.5)
+    for _ in range(600):
+        optimiser.step(weights, np.array([2.0, 20.0]) * weights)
+    assert np.abs(weights).max() < 0.05
+
+
+def test_the_constant_schedule_stays():
+    """Whatever the epoch."""
+    assert {scheduled(0.1, "constant", epoch, 10) for epoch in range(1, 11)} == {0.1}
+
+
+def test_the_cosine_schedule_falls_from_the_rate_towards_zero():
+    """Whole in the first epoch, half in the middle, nearly nothing in the last."""
+    rates = [scheduled(0.1, "cosine", epoch, 10) for epoch in range(1, 11)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.05)
+    assert rates[9] == pytest.approx(0.1 * (1 - np.cos(np.pi / 10)) / 2)
+    assert sorted(rates, reverse=True) == rates
+
+
 def test_an_unknown_optimiser_is_refused():
     """Naming those there are."""
-    with pytest.raises(ValueError, match="'lion' is unknown: use 'adam' or 'sgd'"):
+    with pytest.raises(ValueError, match="'lion' is unknown: use one of adam, sgd, rmsprop"):
         make_optimiser("lion", 0.1)

@@ -6,12 +6,24 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from forecaster.model import ACTIVATIONS, RNNRegressor
+from forecaster.model import ACTIVATIONS, Activation, RNNRegressor
+
+
+def _asinh(z, out):
+    np.arcsinh(z, out=out)
+
+
+def _asinh_slope(z, out):
+    np.divide(1.0, np.hypot(1.0, z), out=out)
+
+
+ASINH = Activation("asinh", _asinh, _asinh_slope, needs_input=True)
 
 
 @parametrize_with_checks([RNNRegressor()])
@@ -52,13 +64,68 @@ def test_several_inputs_and_outputs():
     assert model.params_["W_xh"].shape == (6, 2)
 
 
-def test_it_is_cloned_and_tuned_in_a_pipeline():
-    """Pipeline and GridSearchCV with TimeSeriesSplit, activations by name or value."""
+@pytest.mark.parametrize(
+    "activation", [*ACTIVATIONS, ASINH], ids=lambda each: getattr(each, "name", each)
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_activation_learns(activation, dtype):
+    """By name, and one of one's own as a value: better than the mean on later rows."""
     x, y = _sine()
-    pipeline = make_pipeline(StandardScaler(), RNNRegressor(epochs=2, random_state=0))
-    grid = {"rnnregressor__activation": ["tanh", ACTIVATIONS["sigmoid"]]}
-    search = GridSearchCV(clone(pipeline), grid, cv=TimeSeriesSplit(2)).fit(x, y)
-    assert search.best_score_ > -10.0
+    model = RNNRegressor(8, activation, epochs=60, learning_rate=5e-3, dtype=dtype, random_state=0)
+    assert model.fit(x[:150], y[:150]).score(x[150:], y[150:]) > 0.8
+
+
+def test_a_clone_has_the_parameters_and_nothing_learnt():
+    """What `fit` found stays behind; what was given, values included, goes along."""
+    x, y = _sine(60)
+    given = {"activation": ASINH, "hidden_size": 3, "epochs": 2, "dtype": "float64"}
+    fitted = RNNRegressor(**given, random_state=1).fit(x, y)
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params()
+    assert not hasattr(copy, "params_")
+    assert np.array_equal(copy.fit(x, y).predict(x), fitted.predict(x))
+
+
+def test_a_pipeline_scales_before_it():
+    """In a Pipeline with a scaler, inputs of any size are learnt as well as scaled ones."""
+    x, y = _sine()
+    model = RNNRegressor(hidden_size=8, epochs=40, learning_rate=5e-3, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), model)
+    plain, large = (
+        clone(pipeline).fit(rows[:150], y[:150]).score(rows[150:], y[150:])
+        for rows in (x, 1000.0 * x + 5000.0)
+    )
+    assert large == pytest.approx(plain, abs=1e-3)
+    assert large > 0.95
+
+
+def test_targets_are_scaled_around_it():
+    """TransformedTargetRegressor scales targets, for one and for several outputs."""
+    x, y = _sine()
+    model = RNNRegressor(hidden_size=8, epochs=40, learning_rate=5e-3, random_state=0)
+    for targets in (1000.0 * y, np.stack([1000.0 * y, -y], axis=1)):
+        scaled = TransformedTargetRegressor(clone(model), transformer=StandardScaler())
+        assert scaled.fit(x[:150], targets[:150]).score(x[150:], targets[150:]) > 0.95
+        assert scaled.predict(x).shape == targets.shape
+
+
+def test_a_grid_search_over_time_tunes_it_in_a_pipeline():
+    """GridSearchCV with TimeSeriesSplit over sizes and activations, by name or value."""
+    x, y = _sine()
+    pipeline = make_pipeline(
+        StandardScaler(), RNNRegressor(epochs=20, learning_rate=5e-3, random_state=0)
+    )
+    grid = {
+        "rnnregressor__hidden_size": [1, 8],
+        "rnnregressor__activation": [*ACTIVATIONS, ASINH],
+    }
+    search = GridSearchCV(pipeline, grid, cv=TimeSeriesSplit(2), error_score="raise").fit(x, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(scores) == 18
+    assert np.isfinite(scores).all()
+    assert search.best_params_["rnnregressor__hidden_size"] == 8
+    assert search.best_score_ == scores.max() > 0.8
+    assert search.predict(x).shape == y.shape
 
 
 def test_the_random_state_decides():

@@ -1,11 +1,10 @@
-"""How the training of many series is run."""
+"""One after the other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from forecaster import hookimpl
-from forecaster.hooks import Executor, Options, read_options
+from forecaster.hooks import Options, read_options
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -22,9 +21,3 @@ class SerialExecutor:
     def map(self, function: Callable[[Item], Outcome], items: Sequence[Item]) -> Iterator[Outcome]:
         """Yield `function(item)` for each item, in the order of the items."""
         return map(function, items)
-
-
-@hookimpl
-def forecaster_executors() -> list[type[Executor]]:
-    """Provide `serial`."""
-    return [SerialExecutor]

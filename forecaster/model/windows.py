@@ -1,0 +1,43 @@
+"""Cutting a series into windows, and measuring what is inside them."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from forecaster.model.scale import Floats
+
+INPUT_LIMIT = 8.0  # in units of scale: beyond it an input says "very large" and no more
+TARGET_LIMIT = 6.0
+
+
+def moves_ahead(steps: Floats, lookback: int, horizon: int, every_step: bool) -> Floats:
+    """To each of the `horizon` steps after a window, (n, H); or after each of its steps, (n, T, H).
+
+    Windows are those of `steps` (m,) that have all their targets in it: n = m - T - H + 1.
+    """
+    future = sliding_window_view(steps, horizon + 1)  # (m - H, H + 1), row j is steps j .. j + H
+    ahead = future[:, 1:] - future[:, :1]  # (m - H, H)
+    if not every_step:
+        return ahead[lookback - 1 :]
+    return sliding_window_view(ahead, lookback, axis=0).transpose(0, 2, 1)
+
+
+def per_window(numbers: Floats, scale: Floats) -> Floats:
+    """Divide what belongs to each window, (n, ...), by its scale (n,)."""
+    return numbers / np.expand_dims(scale, tuple(range(1, numbers.ndim)))
+
+
+def clipped(numbers: Floats, limit: float) -> Floats:
+    """Numbers beyond +-limit at the limit."""
+    return np.clip(numbers, -limit, limit)
+
+
+def spread_of(seen: Floats) -> Floats:
+    """Standard deviation of each window (n, T), never zero, (n,)."""
+    smallest = np.maximum(1e-5 * np.abs(seen[:, -1]), 1e-12)
+    found: Floats = np.maximum(smallest, np.std(seen, axis=1))
+    return found
+
+
+def relative(seen: Floats, spread: Floats) -> Floats:
+    """Each window (n, T) as the distance from its last value in spreads, (n, T, 1)."""
+    return clipped(per_window(seen - seen[:, -1:], spread), INPUT_LIMIT)[..., np.newaxis]

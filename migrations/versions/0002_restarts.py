@@ -1,0 +1,19 @@
+"""How often a training was begun again after it had diverged."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from forecaster.ledger import types
+from forecaster.migrations.scripts import run_script
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Nothing is rebuilt: the table holds every network ever trained.
+    column = sa.Column("restarts", types.Whole(), nullable=False, server_default=sa.text("0"))
+    op.add_column("model_version", column)
+    run_script("views_0002.sql")

@@ -1,0 +1,98 @@
+"""Losses: cost and slope agree with each other and with their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecaster.model import ACTIVATIONS, Huber, Pinball, Squared, init_params, loss_and_gradients
+from forecaster.model.losses import get_loss
+from forecaster.model.unrolled import Unrolled, pack
+from forecaster.testing import check_gradients
+
+ERRORS = np.array([[-3.0], [-0.2], [0.5], [2.0]])  # (O, n) = (4, 1)
+
+
+def _slopes(loss, error=ERRORS, factor=1.0):
+    slopes = error.copy()
+    loss.slope(slopes, factor)
+    return slopes[:, 0]
+
+
+def test_the_squared_error():
+    """9 + 0.04 + 0.25 + 4, and twice the error."""
+    assert Squared().total(ERRORS) == pytest.approx(13.29)
+    np.testing.assert_allclose(_slopes(Squared(), factor=0.5), ERRORS[:, 0])
+
+
+def test_huber_is_the_squared_error_up_to_delta_and_a_line_beyond():
+    """With delta 1: 2 * 3 - 1, 0.04, 0.25 and 2 * 2 - 1; the slope never exceeds 2 delta."""
+    assert Huber(1.0).total(ERRORS) == pytest.approx(5.0 + 0.04 + 0.25 + 3.0)
+    np.testing.assert_allclose(_slopes(Huber(1.0)), [-2.0, -0.4, 1.0, 2.0])
+
+
+def test_pinball_weighs_being_too_high_and_too_low_by_the_level():
+    """Levels 0.1 and 0.9 take turns: 0.1 * 3, 0.9 * 0.2, then 0.9 * 0.5, 0.1 * 2."""
+    loss = Pinball((0.1, 0.9))
+    assert loss.total(ERRORS) == pytest.approx(0.3 + 0.18 + 0.45 + 0.2)
+    np.testing.assert_allclose(_slopes(loss), [-0.1, -0.9, 0.9, 0.1])
+
+
+@pytest.mark.parametrize("level", [0.05, 0.5, 0.8])
+def test_pinball_is_least_at_the_quantile(level):
+    """Of the constants between two sorted values, the sample's quantile costs least."""
+    y = np.random.default_rng(0).standard_normal(999)
+    candidates = np.linspace(-2.5, 2.5, 501)
+    costs = [Pinball((level,)).total((c - y)[np.newaxis]) for c in candidates]
+    assert candidates[np.argmin(costs)] == pytest.approx(np.quantile(y, level), abs=0.02)
+
+
+@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8))])
+def test_what_is_not_a_number_stays_so(loss):
+    """A training that has gone wrong must be seen to have."""
+    error = np.array([[np.nan], [1.0]])
+    assert np.isnan(loss.total(error))
+    assert np.isnan(_slopes(loss, error)[0])
+
+
+@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8))])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_slope_keeps_the_dtype(loss, dtype):
+    """It is written in place."""
+    error = np.ones((2, 3), dtype)
+    loss.slope(error, 0.5)
+    assert error.dtype == dtype
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    loss=st.sampled_from([Huber(0.3), Huber(5.0), Pinball(), Pinball((0.5,))]),
+    loss_on=st.sampled_from(["last", "all"]),
+    batch=st.integers(1, 4),
+)
+def test_gradients_are_those_of_the_loss(seed, loss, loss_on, batch):
+    """By central differences, and the fast engine gives the same.
+
+    Targets lie half a unit from the outputs at least, away from pinball's kink.
+    """
+    rng = np.random.default_rng(seed)
+    params = init_params(rng, 2, 4, 3)
+    x = rng.standard_normal((batch, 5, 2))
+    size = (batch, 3) if loss_on == "last" else (batch, 5, 3)
+    y = 20.0 * np.sign(rng.standard_normal(size)) + rng.standard_normal(size)
+    check_gradients(params, x, y, "tanh", loss_on, loss=loss)
+    cost, grads = loss_and_gradients(params, x, y, "tanh", loss_on, loss=loss)
+    unrolled = Unrolled(pack(params), ACTIVATIONS["tanh"], 5, batch, loss_on, loss)
+    assert unrolled.loss_and_gradient(x, y) == pytest.approx(cost, rel=1e-12)
+    for name, gradient in unrolled.gradient.params.items():
+        np.testing.assert_allclose(gradient, grads[name], rtol=1e-9, atol=1e-12)
+
+
+def test_losses_go_by_name():
+    """Huber takes its delta; an unknown name lists those there are."""
+    assert get_loss("squared") == Squared()
+    assert get_loss("huber", delta=2.0) == Huber(2.0)
+    assert get_loss("pinball") == Pinball((0.1, 0.5, 0.9))
+    with pytest.raises(ValueError, match="'mse' is unknown: use one of squared, huber, pinball"):
+        get_loss("mse")
