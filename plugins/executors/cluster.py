@@ -70,12 +70,18 @@ class DaskExecutor:
         """Yield `function(item)` for each item, in the order of the items."""
         if not items:
             return
-        client = self._connected()
-        refuse_other_versions(client)
-        # Each is forgotten, here and by the scheduler, as soon as it is yielded.
-        waiting = deque(client.submit(on_one_thread, function, item, pure=False) for item in items)
-        while waiting:
-            yield self._outcome(client, waiting.popleft())
+        try:
+            client = self._connected()
+            refuse_other_versions(client)
+            # Each is forgotten, here and by the scheduler, as soon as it is yielded.
+            waiting = deque(
+                client.submit(on_one_thread, function, item, pure=False) for item in items
+            )
+            while waiting:
+                yield self._outcome(client, waiting.popleft())
+        except PluginError:
+            self.close()  # the next night connects anew
+            raise
 
     def close(self) -> None:
         """Leave the scheduler, and end it if it was started here."""
@@ -90,13 +96,15 @@ class DaskExecutor:
             self._client = self._client or self._connect()
         except PluginError as error:
             self._refusal = error
-            self.close()
             raise
         return self._client
 
     def _connect(self) -> Client:
         from distributed import Client  # noqa: PLC0415 - takes a second to import
+        from distributed.utils import silence_logging_cmgr  # noqa: PLC0415
 
+        # It logs, with tracebacks, what it raises as well.
+        self._open.enter_context(silence_logging_cmgr(logging.CRITICAL))
         timeout = self._options.timeout
         address = self._options.address or self._start_cluster()
         try:
@@ -124,7 +132,7 @@ class DaskExecutor:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
-                silence_logs=logging.ERROR,
+                silence_logs=logging.CRITICAL,
             )
         self._open.enter_context(cluster)
         return str(cluster.scheduler_address)
@@ -147,11 +155,7 @@ class DaskExecutor:
         except (CancelledError, OSError) as error:
             if future.status == "error":  # what the work itself raised
                 raise
-            raise PluginError(
-                f"the connection to the Dask scheduler was lost: {_said(error)}",
-                remedy="see whether it is still running, then run again",
-                code="no_scheduler",
-            ) from error
+            raise lost(error) from error
 
     def _wait(self, client: Client, future: Future) -> Any:
         """Wait for a result as long as there is somebody to work on it."""
@@ -163,6 +167,15 @@ class DaskExecutor:
                     raise
                 if not client.nthreads():
                     raise no_worker(client.scheduler.address) from None
+
+
+def lost(error: BaseException) -> PluginError:
+    """Return the failure of a connection that was there before."""
+    return PluginError(
+        f"the connection to the Dask scheduler was lost: {_said(error)}",
+        remedy="see whether it is still running, then run again",
+        code="no_scheduler",
+    )
 
 
 def no_worker(address: str) -> PluginError:
@@ -180,7 +193,10 @@ def refuse_other_versions(client: Client) -> None:
     Raises:
         PluginError: naming the first of them, and both versions.
     """
-    found = client.get_versions(packages=["forecaster"])
+    try:
+        found = client.get_versions(packages=["forecaster"])
+    except OSError as error:
+        raise lost(error) from error
     here = found["client"]["packages"]
     asked = {"scheduler": found["scheduler"]}
     asked |= {f"worker at {address}": each for address, each in found["workers"].items()}

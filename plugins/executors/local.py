@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 PATIENCE = 1.0
-"""Seconds of work done in this process before others are started, which takes about as long."""
+"""Seconds of work done in this process before others are started, which takes half a second."""
 
 
 class LocalOptions(Options):

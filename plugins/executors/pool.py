@@ -1,12 +1,16 @@
 """Processes with one BLAS thread each that end when the one that started them does."""
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import Connection, wait
 from threading import Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -89,6 +93,7 @@ def _set(name: str, value: str | None) -> None:
 
 def end_with(lifeline: Connection) -> None:
     """End this process, a worker, as soon as nobody holds the other end of the pipe."""
+    from multiprocessing.connection import wait  # noqa: PLC0415
 
     def watch() -> None:
         wait([lifeline])  # nothing is ever sent: this returns at the end of file

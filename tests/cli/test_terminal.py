@@ -49,7 +49,9 @@ def _chunks(terminal: int) -> "list[bytes]":
 def test_progress_is_shown_on_a_terminal_only(workspace: Path) -> None:
     """A bar on a terminal's standard error even when the output is piped, and none with -q."""
     backfill = ("backfill", "--from", SESSION, "--to", SESSION, "--json")
-    assert "working sessions" in on_terminal(workspace, 80, *backfill, piped=True)
+    shown = on_terminal(workspace, 80, *backfill, piped=True)
+    assert "working sessions" in shown
+    assert "training" in shown
     assert on_terminal(workspace, 80, "-q", "run") == ""
 
 

@@ -65,6 +65,7 @@ class Cluster:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder  # to work in: not where the project, and so its version, is found
         self._stack = stack
+        self.processes: list[subprocess.Popen[str]] = []
         self._scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0",
             environ={}, wanted="Scheduler at:",
@@ -87,6 +88,7 @@ class Cluster:
             )
         )  # fmt: skip
         self._stack.callback(process.kill)
+        self.processes.append(process)
         assert process.stderr
         told = []
         for line in process.stderr:
@@ -145,12 +147,23 @@ def test_weights_are_the_series_own(alone: dict[str, bytes]) -> None:
     assert weights(executor("serial"), [changed])["A"] != alone["A"]
 
 
-@pytest.mark.parametrize("name", ["serial", "local"])
-def test_weights_do_not_depend_on_company_or_order(alone: dict[str, bytes], name: str) -> None:
-    """Bit for bit the same beside others, in any order, and where a pool takes over half-way."""
-    made = executor(name)
+def test_weights_do_not_depend_on_company_or_order(alone: dict[str, bytes]) -> None:
+    """Bit for bit the same beside others, in any order."""
+    made = executor("serial")
     assert weights(made, TASKS) == alone
     assert weights(made, TASKS[::-1]) == alone
+
+
+def test_weights_do_not_depend_on_when_a_pool_takes_over(
+    alone: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit the same where the first is trained here and the others elsewhere."""
+    module = sys.modules[REGISTRY.executor("local").__module__]
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    monkeypatch.setattr(module, "PATIENCE", 1e-9)
+    made = executor("local")
+    assert weights(made, TASKS) == alone
+    made.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -234,6 +247,26 @@ def test_worker_of_another_version_is_refused(tmp_path: Path) -> None:
         made.close()
     assert "\n" not in str(caught.value)
     assert caught.value.code == "other_version"
+
+
+def test_a_scheduler_that_dies_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What came back before counts; the rest is an error and no hang, and nothing is logged."""
+    with ExitStack() as stack:
+        second = Cluster(tmp_path, stack)
+        second.worker()
+        made = executor("dask", address=second.address, timeout=0.5)
+        outcomes = made.map(run_task, TASKS)
+        assert next(outcomes).parameters
+        second.processes[0].kill()
+        with pytest.raises(PluginError, match="Dask scheduler was lost") as caught:
+            list(outcomes)
+        with pytest.raises(PluginError, match=f"answers at {second.address}"):
+            list(made.map(run_task, TASKS))
+        made.close()
+    assert caught.value.code == "no_scheduler"
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("workers", ["pool", "dask"])
