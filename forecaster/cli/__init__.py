@@ -1,5 +1,7 @@
 """Commands: parse, call one function, print. Nothing heavy is imported before a command runs."""
 
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -15,6 +17,10 @@ from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+SELDOM = (100_000, 20, 100)
+"""How often cycles of garbage are looked for. Modules and a night's values live to the end: by
+Python's own numbers the search takes a third of a night in which no model is trained."""
 
 LOG = logging.getLogger("forecaster")
 
@@ -100,6 +106,9 @@ for command in (each for part in PARTS for each in part.COMMANDS):
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*SELDOM)
+    # Nor is what is left at the end searched: 0.4 s after a night of 500 series.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # what it cannot encode is shown as an escape, not a traceback
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

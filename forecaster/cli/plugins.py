@@ -1,5 +1,7 @@
 """Commands about plugins: what there is, and whether it keeps its promises."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -21,10 +23,12 @@ def list_plugins(invocation: Invocation, form: str | None) -> None:
     from forecaster.ledger import Rows
 
     registry = invocation.registry()
+    with redirect_stdout(sys.stderr):  # a plugin may print, and standard output is ours
+        loaded = registry.plugins()
     columns = ("plugin", "kind", "name", "distribution", "version", "path", "problem")
     rows: list[tuple[Any, ...]] = [
         (one.name, kind, name, one.distribution, one.version, one.path, None)
-        for one in registry.plugins()
+        for one in loaded
         for kind, name in one.provides
     ]
     rows += [
@@ -51,7 +55,8 @@ def check(invocation: Invocation, name: str, form: str | None) -> None:
     from forecaster.ledger import Rows
     from forecaster.testing.registered import Finding, check_registered
 
-    findings = check_registered(invocation.registry(), invocation.settings(), name)
+    with redirect_stdout(sys.stderr):  # as above
+        findings = check_registered(invocation.registry(), invocation.settings(), name)
     columns = tuple(field.name for field in fields(Finding))
     broken = [each for each in findings if each.problem]
     shown = columns if broken else columns[:-1]

@@ -4,10 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
 ExtraInput = Literal[
     "open", "high", "low", "close", "volume", "abs_return", "range", "volatility", "weekday"
 ]
+
+
+MOST_GIGABYTES = 4
+"""Memory that the training of one network may take."""
 
 
 class Table(BaseModel):
@@ -121,11 +124,32 @@ class ModelSettings(Table):
 
     @model_validator(mode="after")
     def _history_holds_a_window(self) -> Self:
-        needed = self.lookback + self.horizon + 1
+        needed = self.lookback + self.targets + 1
         if self.history < needed:
+            targets = "horizon" if self.multi_step == "direct" else "1"
             raise ValueError(
                 f"history = {self.history} holds no window: must be at least "
-                f"lookback + horizon + 1 = {needed}"
+                f"lookback + {targets} + 1 = {needed}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _training_is_possible(self) -> Self:
+        if self.learning_rate * self.weight_decay >= 1:
+            raise ValueError(
+                f"learning_rate * weight_decay = {self.learning_rate * self.weight_decay:g} takes "
+                "more off a parameter than it has: must be under 1"
+            )
+        # What a step of training keeps for each step of the lookback: products of the weights'
+        # size, and states, slopes and derivatives of the batch.
+        batch = min(self.batch_size, self.history)
+        numbers = self.lookback * self.hidden_size * (self.hidden_size + 4 * batch)
+        gigabytes = numbers * (4 if self.dtype == "float32" else 8) / 1e9
+        if gigabytes > MOST_GIGABYTES:
+            raise ValueError(
+                f"lookback = {self.lookback} with hidden_size = {self.hidden_size} and batch_size "
+                f"= {self.batch_size} takes about {gigabytes:.0f} GB to train: must be at most "
+                f"{MOST_GIGABYTES}"
             )
         return self
 

@@ -15,8 +15,11 @@ from forecaster.model import apply_move, floored_scale, moves, next_quantile, st
 Cell = tuple[int, float]
 """(horizon, level)"""
 
-NARROWEST = 1e-3
-"""Share of the EWMA spread below which no network may say that it knows the outcome."""
+NARROWEST = 0.25
+"""Share of the EWMA spread below which no network may say that it knows the outcome.
+
+An overfitted one would, and a tracker takes thousands of outcomes to make up for that.
+"""
 
 
 def calibrate(work: Work) -> Work:

@@ -35,6 +35,6 @@ def _refuse_impossible(forecasts: Floats, kind: str) -> None:
     if impossible.any():
         raise DataError(
             f"the network's forecast of {forecasts[impossible][0]:g} is no possible value",
-            remedy='run with --retrain, or choose inputs = "returns"',
+            remedy='choose inputs = "returns" or a lower learning_rate',
             code="impossible_forecast",
         )

@@ -1,17 +1,15 @@
 """The prices a series may know on one night: nothing after the cutoff gets past this module."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecaster.config import SeriesSettings
 from forecaster.errors import DataError
-from forecaster.ledger import Instrument, Ledger
-from forecaster.ledger.prices import read_bars, read_many
+from forecaster.ledger import Instrument
 from forecaster.market import (
     FIELDS,
     Actions,
@@ -56,94 +54,6 @@ class Past:
         return basis(self.actions, session)
 
 
-class Prices:
-    """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
-
-    def __init__(
-        self, ledger: Ledger, *, first: date, last: date, delay: timedelta = timedelta(0)
-    ) -> None:
-        self._ledger = ledger
-        self._delay = delay
-        self._first = first
-        self._last = last
-        self._read: dict[int, _Read] = {}
-
-    def read_ahead(
-        self, cutoff: date, coming: Iterable[tuple[SeriesSettings, Instrument, Sequence[date]]]
-    ) -> None:
-        """Read what `past` will be asked for with few statements.
-
-        Args:
-            cutoff: of the night; on the last one nobody comes back to what was read before.
-            coming: series, instrument and awaited sessions of each.
-        """
-        lacking: dict[tuple[int, date], set[int]] = defaultdict(set)
-        named = set()
-        for wanted, instrument, awaited in coming:
-            named.add(instrument.id)
-            if instrument.id not in self._read:
-                lacking[wanted.model.history, self._since(awaited)].add(instrument.id)
-        if cutoff == self._last:
-            self._read = {one: read for one, read in self._read.items() if one in named}
-        for (history, since), ids in lacking.items():
-            found = read_many(self._ledger, ids, since=since, upto=self._last, count=history)
-            self._read |= {one: _Read(history, since, *read) for one, read in found.items()}
-
-    def past(
-        self,
-        wanted: SeriesSettings,
-        instrument: Instrument,
-        cutoff: date,
-        *,
-        then: bool,
-        awaited: Sequence[date] = (),
-    ) -> Past:
-        """Return a series' prices up to the cutoff.
-
-        Args:
-            wanted: the series.
-            instrument: whose bars these are.
-            cutoff: the last session that may be seen, one from `first` to `last`.
-            then: give revised bars the value that was known when the cutoff had settled.
-            awaited: sessions up to the cutoff whose values are asked for, however old.
-
-        Raises:
-            DataError: there is no bar at the cutoff (code "no_bar"), the field is empty
-                somewhere, a session is missing, or a price has no logarithm.
-        """
-        since = self._since(awaited)
-        read = self._covering(instrument, wanted.model.history, since)
-        bars = read.bars
-        if read.revised and then:
-            bars, _, _ = read_bars(
-                self._ledger, instrument.id, since=since, upto=cutoff, count=read.history,
-                as_of=settled_by(instrument, cutoff, self._delay),
-            )  # fmt: skip
-        return _past(wanted, instrument, cutoff, bars, read.actions, awaited)
-
-    def _since(self, awaited: Sequence[date]) -> date:
-        return min([self._first, *awaited])
-
-    def _covering(self, instrument: Instrument, history: int, since: date) -> "_Read":
-        """Return `history` bars up to `since`, and all later ones, reading them at most once."""
-        known = self._read.get(instrument.id)
-        if known is None or known.history < history or known.since > since:
-            found = read_bars(
-                self._ledger, instrument.id, since=since, upto=self._last, count=history
-            )
-            known = self._read[instrument.id] = _Read(history, since, *found)
-        return known
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    history: int
-    since: date
-    bars: Bars
-    actions: Actions
-    revised: bool
-
-
 def carry(field: str, *, origin: float, wanted: float) -> float:
     """Return the factor that carries a value from one basis to another.
 
@@ -152,19 +62,20 @@ def carry(field: str, *, origin: float, wanted: float) -> float:
     return wanted / origin if field == "volume" else origin / wanted
 
 
-def settled_by(instrument: Instrument, session: date, delay: timedelta) -> datetime:
-    """Return a moment by which a night of that session would have been worked."""
-    return get_calendar(instrument.calendar).close(session) + delay + timedelta(hours=6)
-
-
-def _past(
+def past_upto(
+    cutoff: date,
     wanted: SeriesSettings,
     instrument: Instrument,
-    cutoff: date,
     bars: Bars,
     actions: Actions,
     awaited: Sequence[date],
 ) -> Past:
+    """Return a series' past: of all that is known, what was so by the cutoff.
+
+    Raises:
+        DataError: there is no bar at the cutoff (code "no_bar"), the field is empty somewhere, a
+            session is missing, or a price has no logarithm.
+    """
     bars = bars.upto(cutoff)
     if not len(bars) or bars.sessions[-1] != np.datetime64(cutoff):
         newest = f"the newest is of {bars.sessions[-1]}" if len(bars) else "there is none before it"

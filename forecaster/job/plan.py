@@ -74,7 +74,7 @@ def plan_run(
         standings: the series, those without bars or paused left out.
         initial_backfill: past sessions that a new series is first walked over.
         as_of: do this session instead of today; a past one is a backfill.
-        forced: "retrain" or "reuse" for tonight.
+        forced: "retrain" or "reuse" for tonight; "retrain" for the first night that is missing too.
     """
     plan = Plan()
     for one in standings:
@@ -88,7 +88,25 @@ def plan_run(
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
         plan.add(Night(kind, one.calendar.name, tonight), turn)
-    return without_finished(ledger, plan.in_order())
+    nights = without_finished(ledger, plan.in_order())
+    return _retraining_at_once(nights) if forced == "retrain" else nights
+
+
+def _retraining_at_once(nights: Sequence[Due]) -> list[Due]:
+    """Return the nights with a retraining on each series' first one too.
+
+    Else the nights before tonight would be worked with the model that is not to be used any more.
+    """
+    begun: set[int] = set()
+    found = []
+    for due in nights:
+        turns = tuple(
+            turn if turn.series.id in begun else replace(turn, forced="retrain")
+            for turn in due.turns
+        )
+        begun |= {turn.series.id for turn in due.turns}
+        found.append(Due(due.night, turns))
+    return found
 
 
 def plan_backfill(

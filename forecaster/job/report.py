@@ -106,7 +106,9 @@ def _series_reports(
 ) -> Iterator[SeriesReport]:
     """Yield the reports of some series, each with its last session: what can is read together."""
     ids = [one.instrument.id for one, _ in told]
-    read = read_many(job.ledger, ids, upto=max(last for _, last in told), count=SESSIONS)
+    fields = sorted({one.field for one, _ in told})
+    newest = max(last for _, last in told)
+    read = read_many(job.ledger, ids, upto=newest, count=SESSIONS, fields=fields)
     names = [one.name for one, _ in told]
     views = {view: _by_series(job, view, names, order) for view, order in TOGETHER.items()}
     for one, last in told:
@@ -136,9 +138,10 @@ def _by_series(
 
 def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesReport:
     bars, actions = known.bars, known.actions
-    sessions, values = bars.sessions, bars.field(one.field)
-    now, then = basis(actions, last), bases(actions, sessions).tolist()
-    ratios = [carry(one.field, origin=origin, wanted=now) for origin in then]
+    sessions, now = bars.sessions, basis(actions, last)
+    then = bases(actions, sessions).tolist()
+    values = bars.field(one.field) * [carry(one.field, origin=each, wanted=now) for each in then]
+    finite = np.isfinite(values)
     mine = {"series": one.name, "source": one.instrument.source, "symbol": one.instrument.symbol,
             "field": one.field}  # fmt: skip
     newest = _rows(job, "forecast_history", mine | {"kind": SAID}, NEWEST, known.rows)[::-1]
@@ -153,9 +156,7 @@ def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesRep
         historical=one.instrument.historical,
         attribution=one.instrument.attribution,
         prices=tuple(
-            (session.isoformat(), float(value))
-            for session, value in zip(sessions.tolist(), values * ratios, strict=True)
-            if np.isfinite(value)
+            zip(sessions[finite].astype(str).tolist(), values[finite].tolist(), strict=True)
         ),
         past=tuple(_in_basis(row, one, actions, last) for row in past),
         coming=tuple(_in_basis(row, one, actions, last) for row in known.views["latest_forecast"]),

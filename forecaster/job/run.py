@@ -20,8 +20,8 @@ from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
 from forecaster.job.foreign import closed, foreseen
 from forecaster.job.named import require_companions, require_for_series
-from forecaster.job.past import Prices
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
+from forecaster.job.prices import Prices
 from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle

@@ -67,6 +67,7 @@ class Task:
 class Trained:
     """A fitted network as it is stored and what it took, or why there is none."""
 
+    series: str
     parameters: bytes | None
     seconds: float
     error: ForecasterError | None = None
@@ -88,10 +89,10 @@ def run_task(task: Task) -> Trained:
         )
         parameters = network_to_bytes(network)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign activation may raise anything
-        return Trained(None, time.perf_counter() - start, foreseen(error))
+        return Trained(task.series, None, time.perf_counter() - start, foreseen(error))
     finally:
         epochs.end()
-    return Trained(parameters, time.perf_counter() - start)
+    return Trained(task.series, parameters, time.perf_counter() - start)
 
 
 def _activation(task: Task) -> Activation:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 
 from forecaster.errors import DataError, ForecasterError, TrainingError
 from forecaster.hooks import Executor, Places
@@ -61,19 +62,33 @@ def _run(executor: Executor, tasks: Sequence[Task], progress: Progress) -> list[
         progress("training", 0, len(tasks))
     try:
         with _watched(progress):
-            for trained in executor.map(run_task, tasks):
+            for trained in islice(executor.map(run_task, tasks), len(tasks) + 1):
                 done.append(trained)
                 progress("training", len(done), len(tasks))
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
-        return done + _all_failed(executor, tasks[len(done) :], error)
-    if len(done) != len(tasks):  # and nobody knows which is whose
-        wrong = ValueError(f"{len(done)} results for {len(tasks)} tasks")
-        return _all_failed(executor, tasks, wrong)
-    return done
+        failed = _all_failed(executor, tasks[len(done) :], error)
+    else:
+        failed = []
+    wrong = _misplaced(done, tasks) or _miscounted(done + failed, tasks)
+    return _all_failed(executor, tasks, ValueError(wrong)) if wrong else done + failed
+
+
+def _misplaced(done: Sequence[Trained], tasks: Sequence[Task]) -> str:
+    """Say which result is not that of its task: no series may get the weights of another."""
+    for k, (trained, task) in enumerate(zip(done, tasks, strict=False), 1):
+        found = f"of {trained.series}" if isinstance(trained, Trained) else repr(trained)
+        if found != f"of {task.series}":
+            return f"result {k} is {found} and not of {task.series}"
+    return ""
+
+
+def _miscounted(done: Sequence[Trained], tasks: Sequence[Task]) -> str:
+    return "" if len(done) == len(tasks) else f"{len(done)} results for {len(tasks)} tasks"
 
 
 def _all_failed(executor: Executor, tasks: Sequence[Task], error: BaseException) -> list[Trained]:
-    return [Trained(None, 0.0, foreign(f"executor {executor.name}", error)) for _ in tasks]
+    failure = foreign(f"executor {executor.name}", error)
+    return [Trained(task.series, None, 0.0, failure) for task in tasks]
 
 
 @contextmanager

@@ -101,5 +101,5 @@ def attempt(stage: Callable[[Work], Work], item: Work) -> Item:
     """Run a stage for one series; whatever it raises becomes the outcome of that series alone."""
     try:
         return stage(item)
-    except Exception as error:  # noqa: BLE001  a foreign activation may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign activation may raise anything
         return Failed(item.turn, foreseen(error))

@@ -1,6 +1,7 @@
 """Instruments and series: what sources quote, and which field of it is forecast."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from forecaster.ledger.schema import instrument, series
 
 def read_instruments(ledger: Ledger) -> dict[tuple[str, str], Instrument]:
     """Return the instruments by (source, symbol)."""
-    columns = [column for column in instrument.c if column.name != "created_at"]
+    columns = [instrument.c[one.name] for one in fields(Instrument)]
     with ledger.reading() as connection:
         rows = connection.execute(select(*columns))
         return {(row.source, row.symbol): Instrument(*row) for row in rows}

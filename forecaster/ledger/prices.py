@@ -1,6 +1,6 @@
 """Bars and actions as they were quoted, read back as arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     case,
     func,
     literal,
@@ -25,8 +26,6 @@ from forecaster.market import FIELDS, Actions, Bars
 
 TOGETHER = 16
 """Instruments whose bars one statement reads: enough to share its cost, few for the memory."""
-
-EARLIEST = literal(date.min, Session)
 
 Read = tuple[Bars, Actions, bool]
 """Bars, actions, and whether any of the bars is revised."""
@@ -80,12 +79,17 @@ def read_many(
     count: int,
     since: date | None = None,
     as_of: datetime | None = None,
+    fields: Collection[str] = FIELDS,
 ) -> dict[int, Read]:
-    """Return for each instrument what `read_bars` does, with fewer statements."""
-    first = func.coalesce(_oldest(since or upto, count), EARLIEST)
-    wanted = (bar.c.session >= first, bar.c.session <= upto)
+    """Return for each instrument what `read_bars` does, with fewer statements.
+
+    Fields that are not wanted are left empty: each costs a tenth of the time.
+    """
+    first = func.coalesce(_oldest(since or upto, count), literal(date.min, Session))
     with ledger.reading() as connection:
-        kept = read_kept(connection, instrument_ids, *wanted, as_of=as_of)
+        kept = read_kept(
+            connection, instrument_ids, first=first, upto=upto, as_of=as_of, fields=fields
+        )
         acted = _read_actions(connection, list(kept), upto)
     return {id_: (one.bars, acted[id_], one.revised) for id_, one in kept.items()}
 
@@ -108,38 +112,54 @@ def _oldest(since: date, count: int) -> ColumnElement[date]:
 def read_kept(
     connection: Connection,
     instrument_ids: Iterable[int],
-    *wanted: ColumnElement[bool],
+    *,
+    first: ColumnElement[date],
+    upto: date = date.max,
     as_of: datetime | None = None,
+    fields: Collection[str] = FIELDS,
 ) -> dict[int, Kept]:
-    """Return the stored bars of each instrument that fulfil the conditions."""
-    # Of each session's rows the last one counts.
-    known = [] if as_of is None else [case((bar.c.first_seen_at <= as_of, 1), else_=0)]
-    query = (
-        select(bar.c.instrument_id, bar.c.revision, _raw(bar.c.session),
-               *(bar.c[name] for name in FIELDS))
-        .join(instrument)
-        .where(*wanted)
-        .order_by(bar.c.instrument_id, bar.c.session, *known, bar.c.revision)
-    )  # fmt: skip
+    """Return the stored bars of each instrument from its `first` session, an expression, on."""
     ids = sorted(set(instrument_ids))
     kept: dict[int, Kept] = {}
     for start in range(0, len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
-        rows = connection.execute(query.where(instrument.c.id.in_(some))).fetchall()
-        kept |= _by_instrument(some, rows)
+        query = _rows_of(some, first, upto, as_of).add_columns(*(bar.c[name] for name in fields))
+        kept |= _by_instrument(some, connection.execute(query).fetchall(), fields)
     return kept
 
 
-def _by_instrument(ids: Sequence[int], rows: Sequence[Sequence[Any]]) -> dict[int, Kept]:
-    columns = list(zip(*rows, strict=True)) or [()] * (3 + len(FIELDS))
+def _rows_of(
+    ids: Sequence[int], first: ColumnElement[date], upto: date, as_of: datetime | None
+) -> Select[Any]:
+    begin = select(instrument.c.id, first.label("first")).where(instrument.c.id.in_(ids))
+    # Materialized, or the first session is looked for again with every row.
+    since = begin.cte("begin").prefix_with("MATERIALIZED")
+    # Of each session's rows the last one counts.
+    known = [] if as_of is None else [case((bar.c.first_seen_at <= as_of, 1), else_=0)]
+    return (
+        select(bar.c.instrument_id, bar.c.revision, _raw(bar.c.session))
+        .join(since, (bar.c.instrument_id == since.c.id) & (bar.c.session >= since.c.first))
+        .where(bar.c.session <= upto)
+        .order_by(bar.c.instrument_id, bar.c.session, *known, bar.c.revision)
+    )  # fmt: skip
+
+
+def _by_instrument(
+    ids: Sequence[int], rows: Sequence[Sequence[Any]], fields: Collection[str]
+) -> dict[int, Kept]:
+    columns = list(zip(*rows, strict=True)) or [()] * (3 + len(fields))
     whose, revisions = (np.array(column, dtype=np.int64) for column in columns[:2])
     days = np.array(columns[2], dtype="datetime64[D]")
-    fields = [np.array(column, dtype=np.float64) for column in columns[3:]]
+    read = dict.fromkeys(FIELDS, np.full(len(rows), np.nan))
+    read |= {
+        name: np.array(column, dtype=np.float64)
+        for name, column in zip(fields, columns[3:], strict=True)
+    }
     last = np.append((whose[1:] != whose[:-1]) | (days[1:] != days[:-1]), True)[: len(rows)]
 
     def kept(first: int, stop: int) -> Kept:
         counts = np.flatnonzero(last[first:stop]) + first
-        bars = Bars(days[counts], *(values[counts] for values in fields))
+        bars = Bars(days[counts], **{name: values[counts] for name, values in read.items()})
         return Kept(bars, revisions[counts], len(counts) < stop - first)
 
     return {one: kept(*np.searchsorted(whose, (one, one + 1))) for one in ids}

@@ -1,18 +1,20 @@
 """Store what sources answered: new bars, revisions of changed ones, new actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
 from forecaster.ledger.door import Ledger, insert_new
 from forecaster.ledger.prices import Kept, read_kept
 from forecaster.ledger.records import Instrument
 from forecaster.ledger.schema import action, bar, instrument
+from forecaster.ledger.types import Session
 from forecaster.market import FIELDS, Actions, Bars
 
 FACTS = ("calendar", "currency", "historical", "attribution")
@@ -37,6 +39,14 @@ class Stored:
     revised_bars: int
 
 
+@dataclass(frozen=True)
+class Known:
+    """An instrument with its id, and the mark of the answer before."""
+
+    instrument: Instrument
+    answer: str | None
+
+
 def store_quotes(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) -> list[Stored]:
     """Store answers about different instruments in one transaction.
 
@@ -51,8 +61,8 @@ def store_quotes(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) ->
         known = _register(connection, [one.instrument for one in answers], now)
         stored = _store_bars(connection, known, answers, now)
         rows = [
-            {"instrument_id": found.id, "session": session, "split": split, "dividend": dividend,
-             "first_seen_at": now}
+            {"instrument_id": found.instrument.id, "session": session, "split": split,
+             "dividend": dividend, "first_seen_at": now}
             for found, one in zip(known, answers, strict=True)
             for session, split, dividend in zip(
                 one.actions.sessions.tolist(), one.actions.splits, one.actions.dividends,
@@ -62,53 +72,86 @@ def store_quotes(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) ->
     return stored
 
 
-def _register(
-    connection: Connection, quoted: Sequence[Instrument], now: datetime
-) -> list[Instrument]:
-    """Return the instruments with their ids, made where missing and changed where they differ."""
+def _register(connection: Connection, quoted: Sequence[Instrument], now: datetime) -> list[Known]:
+    """Return what is known of the instruments: made where missing, changed where they differ."""
     i = instrument.c
     symbols = {one.symbol for one in quoted}
     rows = connection.execute(
-        select(i.source, i.symbol, i.id, *(i[name] for name in FACTS)).where(i.symbol.in_(symbols))
-    )
-    found = {(source, symbol): (id_, facts) for source, symbol, id_, *facts in rows}
-    return [_known(connection, one, found, now) for one in quoted]
+        select(i.source, i.symbol, i.id, i.answer, *(i[name] for name in FACTS))
+        .where(i.symbol.in_(symbols))
+    )  # fmt: skip
+    found = {(row.source, row.symbol): row for row in rows}
+    return [_known(connection, one, found.get((one.source, one.symbol)), now) for one in quoted]
 
 
 def _known(
-    connection: Connection,
-    quoted: Instrument,
-    found: Mapping[tuple[str, str], tuple[int, list[Any]]],
-    now: datetime,
-) -> Instrument:
+    connection: Connection, quoted: Instrument, before: Row[Any] | None, now: datetime
+) -> Known:
     facts = {name: getattr(quoted, name) for name in FACTS}
-    id_, before = found.get((quoted.source, quoted.symbol), (None, None))
-    if id_ is None:
+    if before is None:
         row = {"source": quoted.source, "symbol": quoted.symbol, "created_at": now, **facts}
         query = insert(instrument).values(row).returning(instrument.c.id)
-        return replace(quoted, id=connection.execute(query).scalar_one())
-    if before != list(facts.values()):
-        connection.execute(update(instrument).where(instrument.c.id == id_).values(facts))
-    return replace(quoted, id=id_)
+        return Known(replace(quoted, id=connection.execute(query).scalar_one()), None)
+    if any(getattr(before, name) != fact for name, fact in facts.items()):
+        connection.execute(update(instrument).where(instrument.c.id == before.id).values(facts))
+    return Known(replace(quoted, id=before.id), before.answer)
 
 
 def _store_bars(
-    connection: Connection, known: Sequence[Instrument], answers: Sequence[Answer], now: datetime
+    connection: Connection, known: Sequence[Known], answers: Sequence[Answer], now: datetime
 ) -> list[Stored]:
-    first = min((one.bars.sessions[0].item() for one in answers if len(one.bars)), default=None)
-    if first is None:
-        return [Stored(found, 0, 0) for found in known]
-    kept = read_kept(connection, [one.id for one in known], bar.c.session >= first)
+    # Most of what a file says it said last time: only what follows is held against the ledger.
+    bars = {
+        found.instrument.id: _after(one.bars, unchanged(found.answer, one.bars))
+        for found, one in zip(known, answers, strict=True)
+    }
+    firsts = {one: rest.sessions[0].item() for one, rest in bars.items() if len(rest)}
+    first = literal(min(firsts.values(), default=date.max), Session)
+    kept = read_kept(connection, firsts, first=first)
     rows: list[dict[str, Any]] = []
     stored = []
-    for found, one in zip(known, answers, strict=True):
-        revisions = _revisions(kept[found.id], one.bars)
-        rows += _rows(found.id, one.bars, revisions, now)
+    for found in known:
+        id_ = found.instrument.id
+        revisions = _revisions(kept[id_], bars[id_]) if id_ in kept else np.zeros(0, np.int64)
+        rows += _rows(id_, bars[id_], revisions, now)
         new, changed = int((revisions == 1).sum()), int((revisions > 1).sum())
-        stored.append(Stored(found, new, changed))
+        stored.append(Stored(found.instrument, new, changed))
     if rows:
         connection.execute(insert(bar), rows)
+    _note_answers(connection, known, answers)
     return stored
+
+
+def _after(bars: Bars, count: int) -> Bars:
+    return Bars(bars.sessions[count:], *(bars.field(name)[count:] for name in FIELDS))
+
+
+def _note_answers(
+    connection: Connection, known: Sequence[Known], answers: Sequence[Answer]
+) -> None:
+    marked = zip(known, (mark(one.bars) for one in answers), strict=True)
+    changed = [
+        {"of": found.instrument.id, "answer": now} for found, now in marked if now != found.answer
+    ]
+    if changed:
+        query = update(instrument).where(instrument.c.id == bindparam("of"))
+        connection.execute(query, changed)
+
+
+def mark(bars: Bars, count: int | None = None) -> str | None:
+    """Return what tells the first bars from all others: first session, count and SHA-256."""
+    count = len(bars) if count is None else count
+    if not count:
+        return None
+    columns = (bars.sessions.astype(np.int64), *(bars.field(name) for name in FIELDS))
+    digest = sha256(b"".join(column[:count].tobytes() for column in columns)).hexdigest()
+    return f"{bars.sessions[0]} {count} {digest}"
+
+
+def unchanged(answer: str | None, bars: Bars) -> int:
+    """Return how many of the first bars are those of an earlier answer, known by its mark."""
+    count = int(answer.split()[1]) if answer else 0
+    return count if count <= len(bars) and mark(bars, count) == answer else 0
 
 
 def _revisions(kept: Kept, bars: Bars) -> NDArray[np.int64]:

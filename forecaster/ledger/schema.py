@@ -83,6 +83,9 @@ instrument = _table(
     _need("historical", Flag),
     _need("attribution", Text),
     _need("created_at", Moment),
+    # The newest answer's first session, number of bars and their digest: all of them are stored.
+    # Who writes bars in another way than `store_quotes` empties it.
+    Column("answer", Text),
     UniqueConstraint("source", "symbol"),
 )
 

@@ -95,7 +95,7 @@ def bars_from_frame(frame: pd.DataFrame) -> Bars:
 def missing_sessions(bars: Bars, calendar: Calendar) -> Sessions:
     """Return the sessions between the first and the last bar that the bars lack."""
     known = calendar.sessions(bars.sessions[0].item(), bars.sessions[-1].item())
-    return np.setdiff1d(known, bars.sessions)
+    return _lacking(known, bars.sessions)
 
 
 def foreign_sessions(bars: Bars, calendar: Calendar) -> Sessions:
@@ -105,8 +105,17 @@ def foreign_sessions(bars: Bars, calendar: Calendar) -> Sessions:
     """
     first = (bars.sessions[0] - LONGEST_CLOSURE).item()
     known = calendar.sessions(first, bars.sessions[-1].item())
-    foreign = np.setdiff1d(bars.sessions, known)
+    foreign = _lacking(bars.sessions, known)
     return foreign[foreign >= known[0]] if len(known) else foreign
+
+
+def _lacking(sessions: Sessions, known: Sessions) -> Sessions:
+    """Return those of `sessions` that are not among the known ones; both ascend."""
+    if not len(known):
+        return sessions
+    at = np.minimum(np.searchsorted(known, sessions), len(known) - 1)
+    lacking: Sessions = sessions[known[at] != sessions]
+    return lacking
 
 
 def _check_values(bars: Bars) -> None:

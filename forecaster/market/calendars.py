@@ -111,10 +111,10 @@ class TableCalendar:
         return self._table
 
     def _grow(self, first: date, last: date) -> None:
-        before, after = self._range or (first, last)
-        year = min(first, before).year - YEARS_BEFORE
-        start = max(date(year, 1, 1), self._rule.earliest)
-        stop = min(date(max(last, after).year + YEARS_AFTER, 12, 31), self._rule.latest)
+        start, stop = date(first.year - YEARS_BEFORE, 1, 1), date(last.year + YEARS_AFTER, 12, 31)
+        if known := self._range or self._rule.usual:
+            start, stop = min(start, known[0]), max(stop, known[1])
+        start, stop = max(start, self._rule.earliest), min(stop, self._rule.latest)
         self._table = self._rule.table(start, stop)
         self._range = (start, stop)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # sessions (n,) datetime64[D] and their closes (n,) datetime64[us] in UTC, of a range of dates
 Table = tuple[Sessions, Sessions]
 
+# What prices are usually of. It takes the library as long to compute one month.
+USUAL = date(1990, 1, 1), date(2040, 12, 31)
 # A month within the bounds of every exchange calendar, to ask for the bounds themselves.
 ANY_MONTH = date(2022, 1, 1), date(2022, 1, 31)
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
@@ -28,12 +30,16 @@ EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 @dataclass(frozen=True)
 class Rule:
-    """How the table of one calendar is computed, and for which dates that is possible."""
+    """How the table of one calendar is computed, and for which dates that is possible.
+
+    `usual` are the dates for which it is computed in any case, where that is best.
+    """
 
     name: str
     table: Callable[[date, date], Table]
     earliest: date = EARLIEST
     latest: date = LATEST
+    usual: tuple[date, date] | None = None
 
 
 def find_rule(name: str) -> Rule:
@@ -58,13 +64,18 @@ def _exchange_rule(name: str) -> Rule:
     if name not in known:
         raise _unknown(name, [*known, "ECB", "weekdays"])
     name = exchange_calendars.resolve_alias(name)
-    some = _exchange(name, *ANY_MONTH)
+    try:
+        # The library keeps the last one that it computed: the table costs nothing more.
+        some, usual = _exchange(name, *USUAL), USUAL
+    except ConfigError:
+        some, usual = _exchange(name, *ANY_MONTH), None
     earliest, latest = some.bound_min(), some.bound_max()
     return Rule(
         name,
         lambda first, last: _exchange_table(name, first, last),
         earliest=earliest.date() if earliest else EARLIEST,
         latest=latest.date() if latest else LATEST,
+        usual=usual,
     )
 
 

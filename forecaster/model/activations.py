@@ -38,7 +38,7 @@ class Activation:
             is equation 10 of He et al. (2015) for any f, and sqrt(2) for relu. For all others,
             which are near a straight line about 0, it is one over the slope there.
 
-    For the functions to travel to other processes they must be importable: no lambdas.
+    For an estimator that holds one to be pickled, the functions must be importable: no lambdas.
     """
 
     name: str

@@ -108,8 +108,9 @@ def forward(
         ValueError: a wrong shape or an unknown activation.
     """
     f = get_activation(activation)
-    x = np.asarray(x, dtype=params["W_hh"].dtype)
+    x = np.asarray(x)
     check_shapes(params, x)
+    x = x.astype(params["W_hh"].dtype, copy=False)
     batch, steps, _ = x.shape
     z = x @ params["W_xh"].T + params["b_h"]  # (B, T, H), equation (1) but for the recurrence
     a = np.zeros((batch, steps + 1, z.shape[2]), dtype=z.dtype)
@@ -200,7 +201,7 @@ def check_shapes(params: Params, x: Array) -> None:
     """Refuse parameters and inputs that do not fit together.
 
     Raises:
-        ValueError: naming the first array that is missing or has a wrong shape.
+        ValueError: naming the first array that is missing or has a wrong shape or type.
     """
     missing = [name for name in ("W_xh", "W_hh", "b_h", "W_hy", "b_y") if name not in params]
     if missing:
@@ -209,7 +210,10 @@ def check_shapes(params: Params, x: Array) -> None:
         raise ValueError(
             f"x has shape {x.shape}: it must be (batch, steps, inputs), none of them 0"
         )
-    hidden, outputs = len(params["b_h"]), len(params["b_y"])
+    dtype = params["W_hh"].dtype
+    if dtype.kind != "f":  # whole numbers would round the inputs
+        raise ValueError(f"W_hh is of type {dtype}: weights must be float32 or float64")
+    hidden, outputs = params["b_h"].size, params["b_y"].size
     expected = {
         "b_h": (hidden,),
         "b_y": (outputs,),

@@ -130,8 +130,9 @@ def fit(
         TrainingError: every attempt met a number that is not finite (code "diverged").
     """
     dtype = params["W_hh"].dtype
-    training = training.astype(dtype)
-    validation = validation.astype(dtype) if validation else None
+    with np.errstate(over="ignore"):  # what is then infinite is found in the losses
+        training = training.astype(dtype)
+        validation = validation.astype(dtype) if validation else None
     for restarts in range(RESTARTS + 1):
         slower = replace(recipe, learning_rate=recipe.learning_rate / 10.0**restarts)
         attempt = _Attempt(params, slower, activation)
@@ -143,7 +144,7 @@ def fit(
         f"training diverged in epoch {attempt.epoch} at learning_rate {slower.learning_rate:g}, as "
         f"at {RESTARTS} higher ones from {recipe.learning_rate:g}: a loss or gradient is not "
         f"finite ({recipe.optimizer}, clip_norm {recipe.clip_norm:g})",
-        remedy="lower learning_rate or set clip_norm",
+        remedy="lower learning_rate, or in a configuration set clip_norm",
         code="diverged",
     )
 
@@ -174,6 +175,8 @@ class _Attempt:
         """Train; None if a number was not finite."""
         weights, recipe = self._weights, self.recipe
         best = _Best(weights, mean_loss(self._judge, validation) if validation else inf)
+        if validation and not isfinite(best.loss):
+            return None
         for self.epoch in range(1, recipe.epochs + 1):
             self._optimiser.learning_rate = scheduled(
                 recipe.learning_rate, recipe.schedule, self.epoch, recipe.epochs
@@ -181,6 +184,8 @@ class _Attempt:
             if not self._visit(training, rng.permutation(len(training))):
                 return None
             loss = mean_loss(self._judge, validation) if validation else None
+            if loss is not None and not isfinite(loss):
+                return None
             if progress is not None:
                 progress(self.epoch, loss)
             age = best.age_after(self.epoch, loss)

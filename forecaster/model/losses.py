@@ -55,6 +55,11 @@ class Huber:
 
     delta: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse a delta with which nothing costs anything."""
+        if not self.delta > 0.0:
+            raise ValueError(f"delta is {self.delta:g}: it must be above 0")
+
     def total(self, error: Array) -> float:
         """Sum c (2 e - c), with c the error clipped to +-delta."""
         clipped = np.clip(error, -self.delta, self.delta)
@@ -76,6 +81,11 @@ class Pinball:
 
     levels: tuple[float, ...] = QUANTILES
 
+    def __post_init__(self) -> None:
+        """Refuse levels that are no quantiles."""
+        if not all(0.0 < level < 1.0 for level in self.levels):
+            raise ValueError(f"levels are {self._text}: each must lie between 0 and 1")
+
     def total(self, error: Array) -> float:
         """Sum max((1 - q) e, -q e)."""
         levels = self._levels(error)
@@ -89,8 +99,17 @@ class Pinball:
         error[unknown] = np.nan
 
     def _levels(self, error: Array) -> Array:
-        targets = error.shape[-2] // len(self.levels)
+        targets, beyond = divmod(error.shape[-2], len(self.levels))
+        if beyond:
+            raise ValueError(
+                f"{error.shape[-2]} outputs for quantiles {self._text}: each target needs "
+                f"{len(self.levels)}"
+            )
         return np.tile(np.array(self.levels, dtype=error.dtype), targets)[:, np.newaxis]
+
+    @property
+    def _text(self) -> str:
+        return ", ".join(f"{level:g}" for level in self.levels)
 
 
 SQUARED = Squared()

@@ -37,8 +37,10 @@ def roll_out(
         y_T .. y_{T + steps - 1}, (B, steps, O).
 
     Raises:
-        ValueError: a wrong shape or an unknown activation.
+        ValueError: no step, a wrong shape or an unknown activation.
     """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}: it must be at least 1")
     y_hat, tape = forward(params, x, activation)
     given, state, said = tape.x[:, -1], tape.a[:, -1], y_hat[:, -1]
     outputs = [said]

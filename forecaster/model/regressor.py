@@ -1,5 +1,6 @@
 """The network as a scikit-learn estimator."""
 
+from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -68,11 +69,16 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             X: (n, lookback) or (n, lookback, inputs).
             y: (n,) or (n, outputs).
+
+        Raises:
+            ValueError: a setting, X or y with which nothing can be learnt.
+            TrainingError: the training diverged, at lower learning rates too.
         """
         rows, targets = validate_data(
             self, X, y, dtype=np.float64, allow_nd=True, multi_output=True, y_numeric=True
         )
         samples = Samples(_as_sequences(rows), targets.astype(np.float64).reshape(len(rows), -1))
+        self._refuse_bad_settings()
         training, validation = self._split(samples)
         activation = get_activation(self.activation)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
@@ -88,6 +94,7 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         fitted = fit(params, training, validation, recipe, activation=activation, rng=rng)
         self.params_ = {name: value.astype(np.float64) for name, value in fitted.params.items()}
         self.n_iter_ = fitted.epochs
+        self._activation = activation
         self._one_output = targets.ndim == 1
         return self
 
@@ -99,9 +106,19 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
-        y_hat, _ = forward(self.params_, _as_sequences(rows), self.activation)
+        y_hat, _ = forward(self.params_, _as_sequences(rows), self._activation)
         last = np.asarray(y_hat[:, -1], dtype=np.float64)
         return last[:, 0] if self._one_output else last
+
+    def _refuse_bad_settings(self) -> None:
+        for name in ("hidden_size", "epochs", "batch_size"):
+            number = getattr(self, name)
+            if not (isinstance(number, Integral) and int(number) >= 1):
+                raise ValueError(f"{name} is {number!r}: it must be a whole number from 1 up")
+        if not self.learning_rate > 0.0:
+            raise ValueError(f"learning_rate is {self.learning_rate!r}: it must be above 0")
+        if np.dtype(self.dtype).name not in ("float32", "float64"):
+            raise ValueError(f"dtype is {self.dtype!r}: it must be float32 or float64")
 
     def _split(self, samples: Samples) -> tuple[Samples, Samples | None]:
         training, held_back = split_windows(
@@ -120,4 +137,6 @@ class RNNRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 def _as_sequences(rows: Array) -> Array:
     """(n, T) or (n, T, D) as (n, T, D)."""
+    if rows.ndim > 3:
+        raise ValueError(f"X has shape {rows.shape}: it must be (n, steps) or (n, steps, inputs)")
     return rows[:, :, np.newaxis] if rows.ndim == 2 else rows

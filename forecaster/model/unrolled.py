@@ -94,18 +94,23 @@ class Unrolled:
         self._read = self._states[steps + 1 - counted :, inputs:]  # (S, 1 + H, B) = [1; a_t]
         self._error = np.empty((counted, outputs, batch), dtype=dtype)
         self._terms = counted * batch  # in the mean of the loss
+        # Views are made once: at these sizes making one costs as much as a product.
+        self._forward_steps = list(zip(self._states[:-1], self._z, self._a, strict=True))
+        self._ready = False  # for a gradient; who only wants losses needs no room for one
+
+    def _make_ready(self) -> None:
+        steps, hidden, batch = self._z.shape
+        dtype, counted = self._z.dtype, len(self._error)
         self._dz = np.empty((steps, hidden, batch), dtype=dtype)
         self._da = np.empty((hidden, batch), dtype=dtype)
         self._da_outputs = np.empty((counted, hidden, batch), dtype=dtype)
         self._w_hh_transposed = np.empty((hidden, hidden), dtype=dtype)
-        params = weights.params
+        params = self.weights.params
         self._w_hh, self._w_hy = params["W_hh"], params["W_hy"]  # views: they follow the weights
-        self._products = np.empty((steps, hidden, width), dtype=dtype)
-
-        # Views are made once: at these sizes making one costs as much as a product.
-        self._forward_steps = list(zip(self._states[:-1], self._z, self._a, strict=True))
+        self._products = np.empty((steps, *self.weights.hidden.shape), dtype=dtype)
         below = [*self._da_outputs[:-1]] if counted > 1 else [None] * (steps - 1)
         self._backward_steps = list(zip(self._dz[1:], below, self._dz[:-1], strict=True))[::-1]
+        self._ready = True
 
     def outputs(self, x: Array) -> Array:
         """Equations (1) to (3): x (B, T, D) to the outputs that count, (S, O, B), a buffer."""
@@ -125,6 +130,8 @@ class Unrolled:
 
     def loss_and_gradient(self, x: Array, y: Array) -> float:
         """The loss; its gradient is then in `gradient`, overwritten by the next call."""
+        if not self._ready:
+            self._make_ready()
         loss = self.loss(x, y)
         self._loss.slope(self._error, 1.0 / self._terms)  # now dy
         self._backpropagate()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecaster.model.activations import Activation, Array
-from forecaster.testing.writing import Written, check_writing, layouts, written_functions
+from forecaster.testing.writing import FLOAT32, Written, check_writing, layouts, written_functions
 
 # From 0.00037 to 914, on both sides. None of them is a round number, nor nearer to one than a
 # step: where a function has a kink, at 0, 1 or 6, it lies between two points.
@@ -15,7 +15,6 @@ MAGNITUDES = np.geomspace(0.00037, 913.7, 200)
 POINTS = np.concatenate([-MAGNITUDES[::-1], MAGNITUDES])
 STEP = 1e-5  # of the central differences; their error is about 1e-10, and more for large values
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # what a slope may be off
-FLOAT32 = 1e-5  # what float32 may be off, relative to a value, or to 1
 
 DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -72,6 +71,9 @@ def _check_elements(written: Written) -> None:
     if not np.isfinite(together).all():
         k = _plainest(~np.isfinite(together))
         raise AssertionError(f"{written.who}({POINTS[k]:.6g}) is {together[k]} ({written.dtype})")
+    at_zero = written.at(np.zeros(1))[0]  # a session without a move, at the first step
+    if not isfinite(at_zero):
+        raise AssertionError(f"{written.who}(0) is {at_zero} ({written.dtype})")
     for k in range(0, len(POINTS), 7):
         alone = written.at(POINTS[k : k + 1])[0]
         if not np.isclose(together[k], alone, rtol=FLOAT32, atol=FLOAT32):

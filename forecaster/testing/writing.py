@@ -11,6 +11,7 @@ from forecaster.model.activations import Activation, Array
 SHAPES = ((1,), (7,), (1, 1), (3, 4), (2, 3, 4))
 BEFORE = 7.0  # in `out` before it is written, where that is not NaN
 BESIDE = -3.25  # in memory that no function may touch
+FLOAT32 = 1e-5  # what float32 may be off, relative to a value, or to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Written:
         """Call it; whatever it raises is a broken promise."""
         try:
             self.function(given, out)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise AssertionError(
                 f"{self.who} raises {type(error).__name__} ({how}): {error}"
             ) from error
@@ -66,22 +67,31 @@ def layouts(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[tuple[str,
 def check_writing(written: Written, points: Array) -> None:
     """Every element of `out` is written, and nothing else, whatever the shape and strides.
 
+    What is written is what the same elements give in one row.
+
     Raises:
         AssertionError: naming the function, the dtype, the shape and how the arrays lie in memory.
     """
     for shape in SHAPES:
-        given = written.given(np.resize(points, shape).astype(written.dtype))
+        z = np.resize(points, shape).astype(written.dtype)
+        given = written.given(z)
         for lies, memory, array in layouts(shape, written.dtype):
             array[...] = given
             before = memory.copy()
             for out_lies, out_memory, out in layouts(shape, written.dtype):
                 how = f"{written.dtype} {shape}, {lies}, to out, {out_lies}"
-                _check_one_place(written, array, out, out_memory, how)
+                found = _check_one_place(written, array, out, out_memory, how)
+                in_a_row = written.at(z.ravel()).reshape(shape)
+                if not np.allclose(found, in_a_row, rtol=FLOAT32, atol=FLOAT32, equal_nan=True):
+                    raise AssertionError(
+                        f"{written.who} gives other numbers here than in one row ({how})"
+                    )
                 if not np.array_equal(memory, before):
                     raise AssertionError(f"{written.who} changes what it is given ({how})")
 
 
-def _check_one_place(written: Written, given: Array, out: Array, memory: Array, how: str) -> None:
+def _check_one_place(written: Written, given: Array, out: Array, memory: Array, how: str) -> Array:
+    """Return what is written, the same each time and whatever was there before."""
     first, again, over = (
         _outcome(written, given, out, memory, before, how) for before in (np.nan, np.nan, BEFORE)
     )
@@ -93,6 +103,7 @@ def _check_one_place(written: Written, given: Array, out: Array, memory: Array, 
         raise AssertionError(f"{written.who} gives other numbers when called again ({how})")
     if not np.array_equal(first, over, equal_nan=True):
         raise AssertionError(f"{written.who} depends on what out held before ({how})")
+    return first
 
 
 def _outcome(

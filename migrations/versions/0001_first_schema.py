@@ -4,9 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from forecaster.migrations.scripts import run_script
 
 from forecaster.ledger import types
-from forecaster.migrations.scripts import run_script
 
 revision = "0001"
 down_revision = None

@@ -21,6 +21,10 @@ class Table:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def cells(self, row: tuple[str, ...]) -> list[tuple[str, bool]]:
+        """A row's cells after its head, each with whether it holds a number."""
+        return list(zip(row, self.numeric, strict=True))[1:]
+
 
 def coming_table(series: SeriesReport) -> Table | None:
     """A row per coming session."""

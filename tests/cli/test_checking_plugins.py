@@ -251,3 +251,15 @@ def test_an_unknown_name(call: Call, write: Write) -> None:
     assert "did you mean sigmoid? (plugins with problems: broken)" in (
         call("plugins", "check", "sigmoidd").stderr
     )
+
+
+def test_what_a_plugin_prints_is_not_the_answer(call: Call, write: Write) -> None:
+    """Standard output is one document, whatever a plugin says on being loaded or tried out."""
+    loud = ACTIVATIONS.replace(
+        "from forecaster import", 'print("hello")\n    from forecaster import'
+    )
+    write("mine", loud.replace("np.arcsinh(", 'print("z"); np.arcsinh('))
+    result = call("plugins", "check", "asinh", "--json")
+    assert json.loads(result.stdout)[0]["result"] == "ok"
+    assert "hello" in result.stderr
+    assert json.loads(call("plugins", "list", "--json").stdout)

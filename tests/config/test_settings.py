@@ -73,6 +73,8 @@ def test_importing_settings_loads_nothing_heavy() -> None:
         ({"inputs": "minmax", "loss": "pinball"}, "inputs = 'returns'"),
         ({"extra_inputs": ["volume", "volume"]}, "each only once"),
         ({"extra_inputs": ["moon"]}, "extra_inputs"),
+        ({"learning_rate": 2.0, "weight_decay": 0.5}, "must be under 1"),
+        ({"lookback": 1900, "hidden_size": 4096}, "takes about 135 GB to train: must be at most 4"),
     ],
 )
 def test_settings_of_the_network_that_cannot_go_together_are_refused(

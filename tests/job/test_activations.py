@@ -84,6 +84,34 @@ def test_another_function_under_the_same_name_forecasts_nothing(own: Project) ->
     assert own.run(evening(DAYS[82])).reused == 1
 
 
+def test_retrain_cures_the_nights_before_tonight_too(feed: Project) -> None:
+    """Nights of an initial backfill that failed with the changed function are made up for."""
+    feed.plugin("own", OWN.replace("{function}", "arcsinh"))
+    feed.quote("A", DAYS, walk(len(DAYS)))
+    backfill = "[schedule]\ninitial_backfill = 3\n"
+    feed.follow("A", source="feed", more='model = {activation = "own"}', settings=backfill)
+    feed.run(evening(DAYS[80]), as_of=DAYS[76])
+    feed.plugin("own", OWN.replace("{function}", "tanh"))
+    assert feed.run(evening(DAYS[80])).status == "failed"
+    assert feed.run(evening(DAYS[80]), forced="retrain").problems == ()
+    assert {cutoff for _, cutoff, _ in feed.said()} == {str(day) for day in DAYS[77:81]} | {
+        str(DAYS[76])
+    }
+
+
+def test_an_activation_that_ends_the_program_ends_its_series_alone(own: Project) -> None:
+    """A stored model whose function calls sys.exit fails; the run goes on and says so."""
+    own.quote("B", DAYS, walk(len(DAYS), seed=1))
+    config = (own.folder / "config.toml").read_text()
+    own.configure(config + '\n[[series]]\nsource = "feed"\nsymbol = "B"\n')
+    leaving = OWN.replace("np.{function}(z, out=out)", "raise SystemExit(7)")
+    own.plugin("own", leaving)
+    summary = own.run(evening(DAYS[81]))
+    assert summary.status == "degraded"
+    assert [problem[:2] for problem in summary.problems] == ["A:"]
+    assert {series for series, cutoff, _ in own.said() if cutoff == str(DAYS[81])} == {"B"}
+
+
 def test_a_plugin_that_is_gone_ends_the_command(own: Project) -> None:
     """Without its plugin the name is unknown: one line with series and activation, exit code 2."""
     (own.folder / "plugins" / "own.py").unlink()

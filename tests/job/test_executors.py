@@ -354,3 +354,29 @@ def test_what_was_trained_before_an_executor_failed_is_kept(project: Project) ->
     assert [one[:2] for one in summary.problems] == ["B:", "C:"]
     assert all("executor careful raised OSError: unplugged" in one for one in summary.problems)
     assert project.sql("SELECT DISTINCT series FROM latest_forecast") == [("A",)]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return reversed([function(item) for item in items])", "result 1 is of C and not of A"),
+        ("return [None for item in items]", "result 1 is None and not of A"),
+        ("yield function(items[1]); raise OSError('unplugged')", "result 1 is of B and not of A"),
+        ("yield from map(function, [*items, items[0]])", "4 results for 3 tasks"),
+        ("while True: yield function(items[0])", "result 2 is of A and not of B"),
+    ],
+)
+def test_no_series_is_given_the_weights_of_another(project: Project, body: str, said: str) -> None:
+    """Where results are not those of the tasks in their order, none is used and all say why."""
+    project.plugin(
+        "careful", CLOSING.replace("return map(function, items)", body).replace("CLOSE", "return")
+    )
+    for seed, symbol in enumerate("ABC"):
+        project.quote(symbol, DAYS, walk(len(DAYS), seed))
+    settings = '[schedule]\ninitial_backfill = 0\n[executor]\nname = "careful"\n'
+    project.follow(*"ABC", settings=settings)
+    summary = project.run()
+    assert summary.status == "failed"
+    assert [one[:2] for one in summary.problems] == ["A:", "B:", "C:"]
+    assert all(f"executor careful raised ValueError: {said}" in one for one in summary.problems)
+    assert project.sql("SELECT count(*) FROM model_history") == [(0,)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecaster.job import past
+from forecaster.job import past, prices
 from forecaster.job.backfill import backfill
 from forecaster.market import Bars
 
@@ -56,14 +56,14 @@ def test_prices_after_the_cutoff_change_nothing(tmp_path: Path) -> None:
 
 def test_a_planted_leak_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof fails when a hint of the next price, a billionth of it, reaches the values."""
-    honest = past._past
+    honest = past.past_upto
 
-    def leaky(wanted: Any, instrument: Any, cutoff: date, bars: Bars, *more: Any) -> past.Past:
-        found = honest(wanted, instrument, cutoff, bars, *more)
+    def leaky(cutoff: date, wanted: Any, instrument: Any, bars: Bars, *more: Any) -> past.Past:
+        found = honest(cutoff, wanted, instrument, bars, *more)
         later = bars.close[bars.sessions > np.datetime64(cutoff)]
         if len(later):
             found.values[-1] *= 1.0 + 1e-9 * later[0]
         return found
 
-    monkeypatch.setattr(past, "_past", leaky)
+    monkeypatch.setattr(prices, "past_upto", leaky)
     assert not same_without_later_prices(tmp_path)

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine, text
@@ -14,6 +15,8 @@ from sqlalchemy.engine import URL
 from forecaster.ledger import Ledger, open_ledger
 from forecaster.ledger.engine import make_engine, parse_url
 from forecaster.ledger.schema import metadata
+
+from .shapes import shape
 
 MIGRATED = "migrated"
 
@@ -140,3 +143,17 @@ def postgresql_ledger(postgresql: PostgreSQL) -> Iterator[Ledger]:
     for url in postgresql.lend_empty():
         with open_ledger(url) as opened:
             yield opened
+
+
+@pytest.fixture
+def from_metadata(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return the shape of tables made from the metadata, without migrations."""
+    if dialect == "sqlite":
+        url = f"sqlite:///{tmp_path / 'metadata.db'}"
+    else:
+        url = request.getfixturevalue("postgresql").create()
+    engine = make_engine(parse_url(url))
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        yield shape(connection)
+    engine.dispose()

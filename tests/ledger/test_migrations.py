@@ -6,14 +6,13 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import inspect, text
 
 from forecaster.errors import ConfigError, ForecasterError, LedgerError
 from forecaster.ledger import Ledger, open_ledger
@@ -22,15 +21,10 @@ from forecaster.ledger.schema import HEAD, metadata
 from forecaster.ledger.upgrade import alembic_config, known_revisions, upgrade
 
 from .killed import failing, tables
+from .shapes import VIEWS, shape
 from .small import add_series, contents, live, store, worked
 
 HERE = Path(__file__).parent
-VIEWS = {
-    "accuracy", "backtest_accuracy", "bar_history", "calibration", "current_tally",
-    "decision_history", "forecast_history", "forecast_revision", "latest_forecast",
-    "model_history", "run_history", "series_history",
-}  # fmt: skip
-
 
 STEP = {"sqlite": 3, "postgresql": 5}
 """Of the statements before which an upgrade fails: each one would take its time."""
@@ -38,61 +32,6 @@ STEP = {"sqlite": 3, "postgresql": 5}
 
 class InjectedError(Exception):
     """A failure that no code foresees."""
-
-
-def shape(connection: Connection) -> dict[str, Any]:
-    """Return all there is to know of the tables, in words of the database itself."""
-    if connection.dialect.name == "sqlite":
-        return sqlite_shape(connection)
-    return postgresql_shape(connection)
-
-
-def sqlite_shape(connection: Connection) -> dict[str, Any]:
-    """Return columns in order, the lines of each CREATE TABLE, and the indexes."""
-    found: dict[str, Any] = {}
-    rows = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master").fetchall()
-    for kind, name, sql in rows:
-        if kind == "table" and name != "alembic_version":
-            columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({name})").fetchall()
-            lines = {line.strip().rstrip(",") for line in sql.splitlines()}
-            found[name] = ([tuple(row) for row in columns], lines)
-        if kind == "index" and sql:
-            found[name] = sql
-    return found
-
-
-def postgresql_shape(connection: Connection) -> dict[str, Any]:
-    """Return columns in order, constraints and indexes from the catalogue."""
-    queries = {
-        "columns": "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, "
-        "column_default FROM information_schema.columns WHERE table_schema = 'public'",
-        "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
-        "FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
-        "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes "
-        "WHERE schemaname = 'public'",
-    }
-    return {
-        name: {
-            tuple(row)
-            for row in connection.exec_driver_sql(query)
-            if row[0] not in VIEWS | {"alembic_version"}
-        }
-        for name, query in queries.items()
-    }
-
-
-@pytest.fixture
-def from_metadata(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return the shape of tables made from the metadata, without migrations."""
-    if dialect == "sqlite":
-        url = f"sqlite:///{tmp_path / 'metadata.db'}"
-    else:
-        url = request.getfixturevalue("postgresql").create()
-    engine = make_engine(parse_url(url))
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        yield shape(connection)
-    engine.dispose()
 
 
 def test_blank_to_head_equals_the_metadata(ledger: Ledger, from_metadata: Any) -> None:
@@ -227,17 +166,6 @@ def test_a_newer_schema_is_refused(own_ledger: Ledger, blank_url: str, create: b
     assert "pip install --upgrade" in error.remedy
     with pytest.raises(LedgerError, match="does not know"):
         upgrade(parse_url(blank_url))
-
-
-@pytest.mark.parametrize("create", [True, False])
-def test_an_older_schema_is_refused(
-    ledger: Ledger, url: str, create: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A database of an older program is refused, and the remedy is the command to run."""
-    monkeypatch.setattr("forecaster.ledger.upgrade.HEAD", "0002")
-    error = refusal(url, create=create)
-    assert error.code == "old_schema"
-    assert "forecaster db upgrade" in error.remedy
 
 
 @pytest.mark.parametrize("create", [True, False])

@@ -1,5 +1,6 @@
 """Bars and series: what was quoted, what was known when, and whose name means what."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -13,10 +14,23 @@ from forecaster.ledger.instruments import (
     register_series,
     set_paused,
 )
-from forecaster.ledger.prices import last_sessions, read_bars, read_sessions
+from forecaster.ledger.prices import TOGETHER, last_sessions, read_bars, read_many, read_sessions
+from forecaster.ledger.quotes import Answer, store_quotes
 from forecaster.market import Actions, Bars
 
-from .small import NOW, add_series, bars, contents, day, live, quote, quoted, store, worked
+from .small import (
+    NOW,
+    add_series,
+    bars,
+    contents,
+    day,
+    live,
+    no_actions,
+    quote,
+    quoted,
+    store,
+    worked,
+)
 
 LATER = NOW + timedelta(days=1)
 
@@ -80,6 +94,56 @@ def test_a_value_that_changes_back_is_one_more_revision(ledger: Ledger) -> None:
         quote(ledger, quoted(), bars([value]), now=NOW + timedelta(days=k))
     assert closes(ledger) == ([2.0], True)
     assert len(read_view(ledger, "bar_history").rows) == 3
+
+
+@pytest.mark.parametrize(("answer", "new", "revised"), [
+    ([1, 2, 3, 4], 1, 0),  # more of the same
+    ([1, 2, 3], 0, 0),
+    ([1, 2.5, 3, 4], 1, 1),  # a change among what was said before
+    ([1, 2], 0, 0),  # less of it
+    ([1, 2.5], 0, 1),
+])  # fmt: skip
+def test_an_answer_like_the_last_one_is_still_compared(
+    ledger: Ledger, answer: list[float], new: int, revised: int
+) -> None:
+    """What is repeated is known by its digest; what is added or changed is found all the same."""
+    quote(ledger, quoted(), bars([1, 2, 3]))
+    stored = quote(ledger, quoted(), bars(answer), now=LATER)
+    assert (stored.new_bars, stored.revised_bars) == (new, revised)
+    again = quote(ledger, quoted(), bars([1, 2, 3]), now=LATER + timedelta(days=1))
+    assert (again.new_bars, again.revised_bars) == (0, revised)
+    assert closes(ledger)[0][:3] == [1, 2, 3]
+
+
+def test_an_answer_that_only_looks_like_the_last_one_is_compared(ledger: Ledger) -> None:
+    """As many bars with other values, other sessions or another field are no repetition."""
+    quote(ledger, quoted(), bars([1, 2, 3]))
+    assert quote(ledger, quoted(), bars([1, 2, 3], first=1)).new_bars == 1
+    volumes = replace(bars([1, 2, 3], first=1), volume=np.array([7.0, 7.0, 7.0]))
+    assert quote(ledger, quoted(), volumes).revised_bars == 3
+
+
+def test_instruments_are_stored_together_and_kept_apart(ledger: Ledger) -> None:
+    """Each of many answers, of whatever length, is held against the bars of its own instrument."""
+    lengths = {f"S{k:02}": 1 + k % 5 for k in range(TOGETHER + 5)}
+
+    def answers(more: int) -> list[Answer]:
+        return [
+            Answer(quoted(name), bars([100.0 + k for k in range(length + more)]), no_actions())
+            for name, length in lengths.items()
+        ]
+
+    first = store_quotes(ledger, answers(0), now=NOW)
+    assert [one.new_bars for one in first] == list(lengths.values())
+    second = store_quotes(ledger, answers(2), now=LATER)
+    assert {(one.new_bars, one.revised_bars) for one in second} == {(2, 0)}
+    ids = [one.instrument.id for one in first]
+    read = read_many(ledger, ids, upto=day(99), count=3, fields=["close"])
+    for one, length in zip(first, lengths.values(), strict=True):
+        found, _, revised = read[one.instrument.id]
+        assert found.close.tolist() == [100.0 + k for k in range(length + 2)][-3:]
+        assert np.isnan(found.open).all()
+        assert not revised
 
 
 def test_as_of_gives_what_was_known_then(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.errors import ConfigError, DataError
-from forecaster.market import get_calendar, infer_calendar
+from forecaster.market import get_calendar, infer_calendar, rules
 from forecaster.market.calendars import TableCalendar
 from forecaster.market.rules import find_rule
 
@@ -71,6 +72,30 @@ class TestInvariants:
         calendar.sessions(date(2001, 1, 1), date(2030, 1, 1))
         assert calendar.sessions(date(2012, 1, 1), date(2013, 12, 31)).tolist() == fresh.tolist()
         assert calendar.close(fresh[200].item()) == close
+
+
+class TestBuilding:
+    def test_the_usual_years_are_computed_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The library keeps the last calendar it made: all questions of a night are about that."""
+        asked = []
+
+        def counted(name: str, first: date, last: date) -> Any:
+            asked.append((first, last))
+            return computed(name, first, last)
+
+        computed = rules._exchange
+        monkeypatch.setattr(rules, "_exchange", counted)
+        calendar = TableCalendar(find_rule("XWBO"))
+        calendar.last_closed(datetime(2026, 11, 20, 22, tzinfo=UTC))
+        calendar.sessions(date(2023, 11, 20), date(2026, 11, 20))
+        calendar.after(date(2026, 11, 20), 60)
+        assert set(asked) == {rules.USUAL}
+
+    def test_a_calendar_with_narrow_bounds_is_computed_within_them(self) -> None:
+        """Riyadh's sessions are known from 2021 on only, which is no error."""
+        calendar = get_calendar("XSAU")
+        assert calendar.after(date(2022, 1, 6), 2) == [date(2022, 1, 9), date(2022, 1, 10)]
+        assert calendar.sessions(date(2019, 1, 1), date(2020, 12, 31)).tolist() == []
 
 
 class TestNewYork:

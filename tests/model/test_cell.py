@@ -199,6 +199,11 @@ def test_float32_parameters_give_float32_gradients():
         ({"W_hh": np.ones((3, 4))}, "W_hh has shape (3, 4): here it must be (4, 4)"),
         ({"W_hy": np.ones((6, 1))}, "W_hy has shape (6, 1): here it must be (6, 4)"),
         ({"b_h": np.ones((4, 1))}, "b_h has shape (4, 1): here it must be (4,)"),
+        ({"b_h": np.float64(0.0)}, "b_h has shape (): here it must be (1,)"),
+        (
+            {"W_hh": np.eye(4, dtype=int)},
+            "W_hh is of type int64: weights must be float32 or float64",
+        ),
         ({"x": np.ones((3, 5))}, "x has shape (3, 5): it must be (batch, steps, inputs)"),
         ({"x": np.ones((0, 5, 2))}, "x has shape (0, 5, 2)"),
         ({"y": np.ones((3, 1))}, "y has shape (3, 1): loss_on='last' needs (3, 6)"),
@@ -217,9 +222,10 @@ def test_what_does_not_fit_is_refused_in_one_line(change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_missing_parameters_are_named():
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_parameters_are_named(name):
     """A mapping without one of the five arrays is refused by its name."""
     params, x, y = _case()
-    del params["b_y"]
-    with pytest.raises(ValueError, match="params lack b_y"):
+    del params[name]
+    with pytest.raises(ValueError, match=f"params lack {name}"):
         loss_and_gradients(params, x, y)

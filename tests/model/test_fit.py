@@ -191,6 +191,17 @@ def test_a_restart_begins_from_the_first_weights():
     np.testing.assert_allclose(fitted.params["W_hy"], -rate * grads["W_hy"], rtol=1e-9)
 
 
+def test_a_validation_loss_that_is_not_finite_is_a_divergence():
+    """Else the untouched weights would be kept as if nothing had done better."""
+    wild = _samples(seed=9)
+    wild.y[3] = 1e200
+    with pytest.raises(TrainingError) as caught:
+        _fit(_samples(), wild)
+    assert caught.value.code == "diverged"
+    with pytest.raises(TrainingError):
+        _fit(_samples(), wild, params=_params(dtype=np.float32))
+
+
 def test_the_schedule_reaches_the_optimiser():
     """With a cosine over two epochs the second step is half as long."""
     samples = _samples()

@@ -96,3 +96,19 @@ def test_losses_go_by_name():
     assert get_loss("pinball") == Pinball((0.1, 0.5, 0.9))
     with pytest.raises(ValueError, match="'mse' is unknown: use one of squared, huber, pinball"):
         get_loss("mse")
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+def test_pinball_refuses_outputs_that_are_no_quantiles(outputs):
+    """Three levels need three outputs a target; one output is never a loss of nothing."""
+    error = np.ones((outputs, 5))
+    with pytest.raises(ValueError, match=f"^{outputs} outputs for quantiles 0.1, 0.5, 0.9: "):
+        Pinball().total(error)
+
+
+def test_losses_without_a_minimum_are_refused():
+    """Huber's delta is positive, and a quantile lies between 0 and 1."""
+    with pytest.raises(ValueError, match="delta is 0: it must be above 0"):
+        Huber(0)
+    with pytest.raises(ValueError, match=r"levels are 0\.5, 1\.5: each must lie between 0 and 1"):
+        Pinball((0.5, 1.5))

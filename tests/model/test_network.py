@@ -7,6 +7,7 @@ from forecaster.config import ModelSettings
 from forecaster.errors import DataError
 from forecaster.model import (
     ACTIVATIONS,
+    Network,
     bars_needed,
     floored_scale,
     forward,
@@ -14,6 +15,8 @@ from forecaster.model import (
     start_quantile,
     train_network,
 )
+from forecaster.model.extras import Extras
+from forecaster.model.inputs import MinMax
 
 SETTINGS = ModelSettings(
     lookback=8, horizon=3, hidden_size=8, epochs=6, learning_rate=3e-3, validation=0.15
@@ -51,6 +54,29 @@ def test_a_network_forecasts_every_horizon(inputs, loss_on):
     assert (forecasts.shape, forecasts.dtype) == ((3,), np.float64)
     assert np.all(np.abs(forecasts / values[-1] - 1.0) < 0.5)
     assert {value.dtype for value in network.params.values()} == {np.dtype(np.float32)}
+
+
+def test_a_direct_forecast_worked_by_hand():
+    """Two outputs for two sessions, from the values 5 and 10 on a scale from 0 to 10.
+
+    With f the identity and x = (0.5, 1):
+    a_1 = 0.5 * 0.5 + 0.1                = 0.35
+    a_2 = 0.5 * 1 + 0.8 * 0.35 + 0.1     = 0.88
+    y_2 = (2 * 0.88 - 0.3, 0.88 + 0.1)   = (1.46, 0.98), which is 14.6 and 9.8
+    """
+    network = Network(
+        params={
+            "W_xh": np.array([[0.5]]), "W_hh": np.array([[0.8]]), "b_h": np.array([0.1]),
+            "W_hy": np.array([[2.0], [1.0]]), "b_y": np.array([-0.3, 0.1]),
+        },
+        encoding=MinMax(lookback=2, horizon=2, low=0.0, high=10.0),
+        extras=Extras((), "price", 0.94),
+        horizon=2,
+        quantiles=(),
+        activation=ACTIVATIONS["identity"],
+        summary=_train(_prices()).summary,
+    )  # fmt: skip
+    np.testing.assert_allclose(network.predict([7.0, 5.0, 10.0]), [14.6, 9.8], rtol=1e-14)
 
 
 @pytest.mark.parametrize("inputs", ["returns", "window"])

@@ -62,6 +62,12 @@ def test_an_output_that_is_no_input_needs_a_feedback():
     assert outputs.shape == (1, 2, 1)
 
 
+def test_no_step_is_refused():
+    """At least one output is asked for."""
+    with pytest.raises(ValueError, match="steps is 0"):
+        roll_out(PARAMS, np.zeros((1, 2, 1)), 0)
+
+
 VALUES = np.array([100.0, 102.0, 101.0, 103.0, 104.0, 103.0, 105.0, 106.0])
 SAID = np.array([0.5, -1.0, 0.25])
 

@@ -154,6 +154,38 @@ def test_unknown_names_are_refused():
             RNNRegressor(**wrong).fit(x, y)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"hidden_size": 2.5}, "hidden_size is 2.5"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"dtype": "float16"}, "dtype is 'float16'"),
+    ],
+)
+def test_numbers_with_which_nothing_can_be_learnt_are_refused(wrong, said):
+    """ValueError with the name, what it is and what it must be."""
+    x, y = _sine(60)
+    with pytest.raises(ValueError, match=f"^{said}: it must be "):
+        RNNRegressor(**{"epochs": 1, **wrong}).fit(x, y)
+
+
+def test_inputs_of_four_axes_are_refused():
+    """With their shape and what it must be."""
+    with pytest.raises(ValueError, match=r"X has shape \(9, 2, 2, 2\): it must be"):
+        RNNRegressor(epochs=1).fit(np.zeros((9, 2, 2, 2)), np.zeros(9))
+
+
+def test_an_activation_set_later_waits_for_the_next_fit():
+    """Predictions are those of the network that was fitted."""
+    x, y = _sine(60)
+    model = RNNRegressor(epochs=2, random_state=0).fit(x, y)
+    before = model.predict(x)
+    assert np.array_equal(model.set_params(activation="relu").predict(x), before)
+
+
 def test_the_room_is_imported_without_scikit_learn_or_scipy():
     """Nor pandas, nor pydantic: a night that reuses its models pays for none of them."""
     code = (

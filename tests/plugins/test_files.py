@@ -49,6 +49,13 @@ class TestColumns:
         assert [row["open"], row["high"], row["low"], row["close"]] == [1.25, 2.0, 1.0, 1.5]
         assert row["volume"] == 100
 
+    def test_quoted_cells_are_those_without_quotes(self, read: Read) -> None:
+        """Quotes, spaces around cells and empty lines make no difference."""
+        plain = read("date,close,volume\n2024-01-02,1.5,\n\n,,\n2024-01-03,-2e1,7\n").bars
+        quoted = '"date","close",volume\n"2024-01-02", 1.5 ,\n\n,,\n2024-01-03,"-2e1" , 7\n'
+        assert plain.equals(read(quoted).bars)
+        assert plain["close"].tolist() == [1.5, -20.0]
+
     @pytest.mark.parametrize("name", ["Close", "Close/Last", "price", "VALUE"])
     def test_names_of_a_single_price(self, read: Read, name: str) -> None:
         """A price by another name is the close."""

@@ -146,6 +146,24 @@ def _hides_infinity(z: Any, out: Any) -> None:
     np.copyto(out, 0.0, where=np.isinf(z))
 
 
+def _nan_at_zero(z: Any, out: Any) -> None:
+    np.multiply(z, np.divide(z, z), out=out)
+
+
+def _in_order_of_memory(z: Any, out: Any) -> None:
+    out[...] = np.tanh(z).ravel("K").reshape(z.shape)
+
+
+def _mixes_rows(z: Any, out: Any) -> None:
+    np.tanh(z, out=out)
+    if z.ndim > 1:
+        out *= 1.0 + 0.1 * (z.max() > 1.0)
+
+
+def _exits(z: Any, out: Any) -> None:
+    raise SystemExit(3)
+
+
 def _overflowing_sigmoid(z: Any, out: Any) -> None:
     out[...] = 1.0 / (1.0 + np.exp(-z))
 
@@ -206,6 +224,16 @@ FAULTS: dict[str, tuple[Any, str]] = {
         "'own': value raises RuntimeError (float64 (1,), contiguous, to out, contiguous): burst",
     ),
     "slope raises": (slope(_raises), "'own': slope raises RuntimeError (float64 (1,), contig"),
+    "value exits": (value(_exits), "'own': value raises SystemExit (float64 (1,), contiguous, to"),
+    "NaN at zero": (
+        replace(ACTIVATIONS["identity"], value=_nan_at_zero), "value(0) is nan (float64)"
+    ),
+    "by its place in memory": (value(_in_order_of_memory), "value gives other numbers here than"),
+    "mixes rows": (value(_mixes_rows), "value gives other numbers here than"),
+    "slope of one axis": (
+        slope(lambda a, out: np.multiply(1.0 - a * a, 1.0 + (a.ndim > 1), out=out)),
+        "slope gives other numbers here than",
+    ),
     "raises at three axes": (value(_only_rows), "value raises ValueError (float64 (2, 3, 4), "),
     "returned, not written": (
         value(lambda z, out: np.tanh(z)),
@@ -216,7 +244,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
         "slope does not write out[0]",
     ),
     "first row only": (value(_first_only), "value does not write out[1] (float64 (7,)"),
-    "not the last": (slope(_not_the_last), "slope(913.7) is nan (float64)"),
+    "not the last": (slope(_not_the_last), "slope gives other numbers here than in one row"),
     "into a copy": (
         value(_through_ravel),
         "value does not write out[0] (float64 (7,), contiguous, to out, every second element, ",

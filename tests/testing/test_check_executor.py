@@ -68,6 +68,13 @@ class Doubling(Plain):
         return (function(item) for item in items for _ in range(2))
 
 
+class Endless(Plain):
+    def map(self, function: Function, items: Sequence[Any]) -> Iterator[Any]:
+        yield from map(function, items)
+        while True:
+            yield None
+
+
 class Filling(Plain):
     def map(self, function: Function, items: Sequence[Any]) -> Iterator[Any]:
         yield from map(function, items)
@@ -148,6 +155,7 @@ FAULTS: dict[type[Any], str] = {
     "3, 2, 1, 0], not in that of the items",
     Forgetful: "executor 'plain', the first time: 11 results for 12 items",
     Doubling: "the first time: 24 results for 12 items",
+    Endless: "the first time: 25 results for 12 items",
     Repeating: "the first time: result 2 is (0, 0) and not (1, 1)",
     Filling: "executor 'plain', without items: 1 results",
     NeedsItems: "executor 'plain', without items: map raises IndexError: list index out of range",

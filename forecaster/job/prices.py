@@ -1,0 +1,123 @@
+"""Bars read from the ledger for a walk over many nights, few times and no more than is needed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from forecaster.config import SeriesSettings
+from forecaster.job.past import Past, past_upto
+from forecaster.ledger import Instrument, Ledger
+from forecaster.ledger.prices import read_bars, read_many
+from forecaster.market import Actions, Bars, get_calendar
+from forecaster.model import fields_of
+
+Coming = tuple[SeriesSettings, Instrument, Sequence[date]]
+"""A series, its instrument, and the sessions whose values it awaits, however old."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Which bars of an instrument: `history` up to `since` and all later ones, in these fields."""
+
+    history: int
+    since: date
+    fields: frozenset[str]
+
+    def __or__(self, other: "Need") -> "Need":
+        """Return what covers both."""
+        return Need(
+            max(self.history, other.history),
+            min(self.since, other.since),
+            self.fields | other.fields,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What was read: at least what was needed."""
+
+    need: Need
+    bars: Bars
+    actions: Actions
+    revised: bool
+
+
+class Prices:
+    """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
+
+    def __init__(
+        self, ledger: Ledger, *, first: date, last: date, delay: timedelta = timedelta(0)
+    ) -> None:
+        self._ledger = ledger
+        self._delay = delay
+        self._first = first
+        self._last = last
+        self._read: dict[int, Read] = {}
+
+    def read_ahead(self, cutoff: date, coming: Iterable[Coming]) -> None:
+        """Read what `past` will be asked for on a night, with few statements.
+
+        On the last night nobody comes back to what was read before: that is forgotten.
+        """
+        needs: dict[int, Need] = {}
+        for wanted, instrument, awaited in coming:
+            need = self._need(wanted, awaited)
+            needs[instrument.id] = needs.get(instrument.id, need) | need
+        if cutoff == self._last:
+            self._read = {one: read for one, read in self._read.items() if one in needs}
+        self._read_lacking(needs)
+
+    def _read_lacking(self, needs: Mapping[int, Need]) -> None:
+        alike: dict[Need, list[int]] = defaultdict(list)
+        for one, need in needs.items():
+            known = self._read.get(one)
+            if known is None or known.need | need != known.need:
+                alike[need | known.need if known else need].append(one)
+        for need, ids in alike.items():
+            found = read_many(
+                self._ledger, ids, upto=self._last, count=need.history, since=need.since,
+                fields=sorted(need.fields),
+            )  # fmt: skip
+            self._read |= {one: Read(need, *read) for one, read in found.items()}
+
+    def _need(self, wanted: SeriesSettings, awaited: Sequence[date]) -> Need:
+        # The close is what dividends are held against.
+        fields = {"close", wanted.field, *fields_of(wanted.model.extra_inputs)}
+        return Need(wanted.model.history, min([self._first, *awaited]), frozenset(fields))
+
+    def past(
+        self,
+        wanted: SeriesSettings,
+        instrument: Instrument,
+        cutoff: date,
+        *,
+        then: bool,
+        awaited: Sequence[date] = (),
+    ) -> Past:
+        """Return a series' prices up to the cutoff.
+
+        Args:
+            wanted: the series.
+            instrument: whose bars these are.
+            cutoff: the last session that may be seen, one from `first` to `last`.
+            then: give revised bars the value that was known when the cutoff had settled.
+            awaited: sessions up to the cutoff whose values are asked for, however old.
+
+        Raises:
+            DataError: the series cannot be forecast from there; see `past_upto`.
+        """
+        self._read_lacking({instrument.id: self._need(wanted, awaited)})
+        read = self._read[instrument.id]
+        bars = read.bars
+        if read.revised and then:
+            bars, _, _ = read_bars(
+                self._ledger, instrument.id, upto=cutoff, count=read.need.history,
+                since=read.need.since, as_of=settled_by(instrument, cutoff, self._delay),
+            )  # fmt: skip
+        return past_upto(cutoff, wanted, instrument, bars, read.actions, awaited)
+
+
+def settled_by(instrument: Instrument, session: date, delay: timedelta) -> datetime:
+    """Return a moment by which a night of that session would have been worked."""
+    return get_calendar(instrument.calendar).close(session) + delay + timedelta(hours=6)
