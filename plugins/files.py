@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -76,16 +76,19 @@ class CsvTable:
         header: the names of the columns.
         columns: cells, one column a name.
         lines: the line in the file of each row.
+        padded: whether there may be blanks around cells.
     """
 
     path: Path
     header: list[str]
     columns: list[tuple[str, ...]]
     lines: list[int]
+    padded: bool
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str) -> Sequence[str]:
         """Return the cells of one column."""
-        return [cell.strip() for cell in self.columns[self.header.index(name)]]
+        cells = self.columns[self.header.index(name)]
+        return [cell.strip() for cell in cells] if self.padded else cells
 
     def wrong(self, row: int, what: str, remedy: str = "") -> DataError:
         """Return the error for a cell of a row."""
@@ -147,7 +150,8 @@ def _read(path: Path) -> CsvTable:
                 f"{path}, line {line}: {len(row)} cells under {len(header)} names", code="cell"
             )
     lines, cells = zip(*rows, strict=True)
-    return CsvTable(path, header, list(zip(*cells, strict=True)), list(lines))
+    padded = not text.isascii() or any(blank in text for blank in " \t\v\f")
+    return CsvTable(path, header, list(zip(*cells, strict=True)), list(lines), padded)
 
 
 def _numbered(text: str, delimiter: str) -> list[tuple[int, list[str]]]:

@@ -123,7 +123,7 @@ def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, i
     if new:
         rows = [
             {
-                **fields(model, "id", "restarts"),
+                **fields(model, "id"),
                 "series_id": series_id,
                 "run_id": storing.run_id,
                 "backtest_id": storing.night.backtest_id,
