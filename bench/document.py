@@ -58,6 +58,24 @@ def seasons_beaten(rows: Rows) -> str | None:
     return f"{sum(each < 1 for each in found)} of {len(found)}" if found else None
 
 
+def night(row: str) -> Callable[[Rows], str | None]:
+    """The seconds and the memory of a whole night of many series."""
+
+    def text(rows: Rows) -> str | None:
+        found = rows.get(row)
+        if found is None:
+            return None
+        return f"{time_text(found['seconds'])}, {found['figures']['megabytes']:.0f} MB"
+
+    return text
+
+
+def growth(rows: Rows) -> str | None:
+    """How many times the time of 10 series 1000 take, retrained."""
+    some, many = (rows.get(f"fleet: {count} series, all retrained") for count in (10, 1000))
+    return f"{many['seconds'] / some['seconds']:.0f}" if some and many else None
+
+
 ASKED: Sequence[tuple[str, str, Callable[[Rows], str | None]]] = (
     ("times as fast as PyTorch, batch 1", "4", ratio("step: batch 1: PyTorch")),
     ("times as fast as PyTorch, batch 32", "4, better 5", ratio("step: batch 32: PyTorch")),
@@ -69,6 +87,11 @@ ASKED: Sequence[tuple[str, str, Callable[[Rows], str | None]]] = (
     ("times as fast as the article's code", "500", ratio("article: the published code")),
     ("its error on the article's targets, dollars", "2.238 at most", dollars),
     ("series with seasons: better than the seasonal naive", "3 of 4", seasons_beaten),
+    ("a night of 500 series, all retrained", "60 s, 600 MB at most",
+     night("fleet: 500 series, all retrained")),
+    ("a night of 500 series, models reused", "5 s at most",
+     night("fleet: 500 series, models reused")),
+    ("1000 series retrained take, times as long as 10", "100 at most", growth),
 )  # fmt: skip
 
 
