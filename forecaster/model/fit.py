@@ -74,29 +74,6 @@ class Fitted:
 Progress = Callable[[int, float | None], object]  # epoch, validation loss
 
 
-def split_windows(count: int, validation: float, gap: int) -> tuple[int, int]:
-    """How many of `count` windows train, and how many of the newest are held back.
-
-    Between the two lie `gap` windows that do neither. With a gap of the horizon no training
-    target reaches the first session that a held-back window has to foresee.
-
-    Returns:
-        (training, validation); (count, 0) where `validation` is 0.
-    """
-    if validation == 0:
-        return count, 0
-    held_back = max(1, int(count * validation))
-    return count - held_back - gap, held_back
-
-
-def windows_needed(training: int, validation: float, gap: int) -> int:
-    """The smallest count of which `split_windows` leaves at least `training` to train on."""
-    count = training
-    while split_windows(count, validation, gap)[0] < training:
-        count += 1
-    return count
-
-
 def fit(
     params: Params,
     training: Samples,

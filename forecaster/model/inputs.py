@@ -11,9 +11,15 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from forecaster.errors import DataError
 from forecaster.model.activations import Array
-from forecaster.model.scale import Floats, ValuesKind, apply_move, floored_scale, path
+from forecaster.model.scale import (
+    Floats,
+    ValuesKind,
+    apply_move,
+    constant_values,
+    floored_scale,
+    path,
+)
 from forecaster.model.windows import (
     INPUT_LIMIT,
     TARGET_LIMIT,
@@ -247,12 +253,3 @@ def make_encoding(
     if low == high:
         raise constant_values(training_values)
     return MinMax(lookback, horizon, low, high)
-
-
-def constant_values(values: Floats) -> DataError:
-    """The error for values that never change."""
-    return DataError(
-        f"all {len(values)} values are {values[0]:g}, and a constant cannot be learnt from",
-        remedy="check the symbol and the field, or take the series out",
-        code="constant",
-    )

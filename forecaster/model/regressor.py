@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from forecaster.model.activations import Activation, Array, get_activation
 from forecaster.model.cell import forward, init_params
-from forecaster.model.fit import Recipe, Samples, fit, split_windows
+from forecaster.model.fit import Recipe, Samples, fit
 from forecaster.model.optimisers import OptimizerName
+from forecaster.model.windows import split_windows
 
 HELD_BACK = 0.15  # of the windows, the last ones, with early stopping
 PATIENCE = 10

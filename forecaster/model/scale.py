@@ -106,3 +106,12 @@ def floored_scale(moves: Floats, decay: float, kind: ValuesKind) -> Floats:
         return np.maximum(scale, SMALLEST_SCALE)
     so_far = np.sqrt(np.cumsum(moves * moves) / np.arange(1.0, len(moves) + 1.0))
     return np.maximum(scale, np.maximum(SMALLEST_SCALE * so_far, 1e-12))
+
+
+def constant_values(values: Floats) -> DataError:
+    """The error for values that never change."""
+    return DataError(
+        f"all {len(values)} values are {values[0]:g}, and a constant cannot be learnt from",
+        remedy="check the symbol and the field, or take the series out",
+        code="constant",
+    )

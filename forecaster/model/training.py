@@ -10,20 +10,13 @@ from forecaster.errors import DataError
 from forecaster.model.activations import Activation, Array
 from forecaster.model.cell import init_params
 from forecaster.model.extras import Beside, Extras
-from forecaster.model.fit import (
-    Fitted,
-    Progress,
-    Recipe,
-    Samples,
-    fit,
-    split_windows,
-    windows_needed,
-)
-from forecaster.model.inputs import Encoding, constant_values, make_encoding
+from forecaster.model.fit import Fitted, Progress, Recipe, Samples, fit
+from forecaster.model.inputs import Encoding, make_encoding
 from forecaster.model.losses import QUANTILES, Loss, get_loss
 from forecaster.model.network import Network, TrainingSummary, as_series
-from forecaster.model.scale import Floats, ValuesKind
+from forecaster.model.scale import Floats, ValuesKind, constant_values
 from forecaster.model.tracker import start_quantile
+from forecaster.model.windows import split_windows, windows_needed
 
 if TYPE_CHECKING:
     from forecaster.config import ModelSettings

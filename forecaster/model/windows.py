@@ -1,4 +1,4 @@
-"""Cutting a series into windows, and measuring what is inside them."""
+"""Cutting a series into windows, measuring what is inside them, and dividing them."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -41,3 +41,26 @@ def spread_of(seen: Floats) -> Floats:
 def relative(seen: Floats, spread: Floats) -> Floats:
     """Each window (n, T) as the distance from its last value in spreads, (n, T, 1)."""
     return clipped(per_window(seen - seen[:, -1:], spread), INPUT_LIMIT)[..., np.newaxis]
+
+
+def split_windows(count: int, validation: float, gap: int) -> tuple[int, int]:
+    """How many of `count` windows train, and how many of the newest are held back.
+
+    Between the two lie `gap` windows that do neither. With a gap of the horizon no training
+    target reaches the first session that a held-back window has to foresee.
+
+    Returns:
+        (training, validation); (count, 0) where `validation` is 0.
+    """
+    if validation == 0:
+        return count, 0
+    held_back = max(1, int(count * validation))
+    return count - held_back - gap, held_back
+
+
+def windows_needed(training: int, validation: float, gap: int) -> int:
+    """The smallest count of which `split_windows` leaves at least `training` to train on."""
+    count = training
+    while split_windows(count, validation, gap)[0] < training:
+        count += 1
+    return count

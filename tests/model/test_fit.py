@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from forecaster.errors import TrainingError
 from forecaster.model import ACTIVATIONS, Huber, Squared, init_params, loss_and_gradients
-from forecaster.model.fit import Recipe, Samples, fit, split_windows, windows_needed
+from forecaster.model.fit import Recipe, Samples, fit
+from forecaster.model.windows import split_windows, windows_needed
 
 RECIPE = Recipe("adam", learning_rate=3e-3, batch_size=16, epochs=5, patience=3)
 TANH = ACTIVATIONS["tanh"]
