@@ -150,7 +150,7 @@ def _read(path: Path) -> CsvTable:
                 f"{path}, line {line}: {len(row)} cells under {len(header)} names", code="cell"
             )
     lines, cells = zip(*rows, strict=True)
-    padded = not text.isascii() or any(blank in text for blank in " \t\v\f")
+    padded = not text.isascii() or any(each in text for each in ' "\t\v\f')
     return CsvTable(path, header, list(zip(*cells, strict=True)), list(lines), padded)
 
 

@@ -18,7 +18,7 @@ from forecaster.cli.invocation import Invocation, called_as, warn
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
-SELDOM = (100_000, 20, 100)
+SELDOM = (100_000, 20, 10)
 """How often cycles of garbage are looked for. Modules and a night's values live to the end: by
 Python's own numbers the search takes a third of a night in which no model is trained."""
 

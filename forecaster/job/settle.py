@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import islice
 
 import numpy as np
 
@@ -29,6 +28,8 @@ from forecaster.market import (
 
 CHUNK = 64
 """Instruments whose answers are stored in one transaction."""
+BARS = 200_000
+"""Bars in one transaction, and the last instrument's: some seconds, for which others wait."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +74,29 @@ def settle(
     }
     new_bars: dict[Address, int] = {}
     problems: dict[Address, ForecasterError] = {}
-    coming = iter(pulled)
-    while some := list(islice(coming, CHUNK)):
-        answers: dict[Address, Answer] = {}
-        for address, answer in some:
-            try:
-                quotes = answer.quotes_or_raise()
-                name = _calendar_name(quotes, configured.get(address), known.get(address))
-                answers[address] = _validated(job, address, quotes, name)
-            except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
-                problems[address] = foreign(f"the answer of source {address[0]}", error)
-        stored = store_quotes(job.ledger, list(answers.values()), now=job.clock())
-        for address, one in zip(answers, stored, strict=True):
-            new_bars[address] = one.new_bars + one.revised_bars
+    answers: dict[Address, Answer] = {}
+    for address, answer in pulled:
+        try:
+            quotes = answer.quotes_or_raise()
+            name = _calendar_name(quotes, configured.get(address), known.get(address))
+            answers[address] = _validated(job, address, quotes, name)
+        except Exception as error:  # noqa: BLE001  a foreign plugin may return anything
+            problems[address] = foreign(f"the answer of source {address[0]}", error)
+        if len(answers) >= CHUNK or sum(len(one.bars) for one in answers.values()) >= BARS:
+            new_bars |= _store(job, answers)
+            answers = {}
+    new_bars |= _store(job, answers)
     _register(job, wanted)
     return _standings(job, wanted, new_bars, problems)
+
+
+def _store(job: Job, answers: Mapping[Address, Answer]) -> dict[Address, int]:
+    """Store answers, and return how many bars of each are new or revised."""
+    stored = store_quotes(job.ledger, list(answers.values()), now=job.clock())
+    return {
+        address: one.new_bars + one.revised_bars
+        for address, one in zip(answers, stored, strict=True)
+    }
 
 
 def _calendar_name(quotes: Quotes, configured: str | None, known: Instrument | None) -> str:

@@ -1,5 +1,7 @@
 """Many series: what is read and stored together is as if each were alone."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from sqlalchemy import Engine, event
 
 from forecaster.job import report, run, settle
 from forecaster.job.report import gather
+from forecaster.ledger import Ledger
+from forecaster.ledger.quotes import Answer, Stored, store_quotes
 
 from .project import Project, walk, xnys
 
@@ -45,6 +49,25 @@ def test_the_size_of_chunks_changes_nothing(
             monkeypatch.setattr(module, "CHUNK", size)
         found.append(worked(tmp_path / str(size)))
     assert found[0] == found[1] == found[2]
+
+
+def test_long_histories_are_stored_a_few_at_a_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the files, a transaction stays short: other programs wait for its end."""
+    monkeypatch.setattr(settle, "BARS", 300, raising=False)
+    stored = []
+
+    def store(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) -> list[Stored]:
+        stored.append(sum(len(one.bars) for one in answers))
+        return store_quotes(ledger, answers, now=now)
+
+    monkeypatch.setattr(settle, "store_quotes", store)
+    fleet(project, SYMBOLS, 110)
+    summary = project.run()
+    assert (summary.status, summary.bars_pulled) == ("done", sum(stored))
+    assert len(stored) > 3
+    assert max(stored) < 300 + 110
 
 
 @pytest.mark.parametrize("size", [64, 1])

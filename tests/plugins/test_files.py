@@ -55,6 +55,8 @@ class TestColumns:
         quoted = '"date","close",volume\n"2024-01-02", 1.5 ,\n\n,,\n2024-01-03,"-2e1" , 7\n'
         assert plain.equals(read(quoted).bars)
         assert plain["close"].tolist() == [1.5, -20.0]
+        broken = 'date,close,volume\n"2024-01-02\n",1.5,\n2024-01-03,"\n-2e1",7\n'
+        assert plain.equals(read(broken).bars)
 
     @pytest.mark.parametrize("name", ["Close", "Close/Last", "price", "VALUE"])
     def test_names_of_a_single_price(self, read: Read, name: str) -> None:
