@@ -1,5 +1,6 @@
 """Optimisers: they clip the gradient by its norm and update one flat vector in place."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import cos, pi, sqrt
@@ -41,7 +42,7 @@ def scheduled(learning_rate: float, schedule: Schedule, epoch: int, epochs: int)
 
 
 @dataclass
-class Optimiser:
+class Optimiser(ABC):
     """What updates the weights; a kind of optimiser says how a gradient becomes a move.
 
     Args:
@@ -67,8 +68,9 @@ class Optimiser:
         self._move(weights, gradient)
         return norm
 
+    @abstractmethod
     def _move(self, weights: Array, gradient: Array) -> None:
-        raise NotImplementedError
+        """Update `weights` by a clipped gradient."""
 
 
 @dataclass

@@ -142,7 +142,7 @@ class Unrolled:
     def _backpropagate(self) -> None:
         """Equations (5) and (6), from dy in `_error` to `_dz`."""
         da, product, multiply = self._da, self._w_hh_transposed.dot, np.multiply
-        self.activation.slope(self._z, self._dz)  # (T, H, B), f' for now
+        self.activation.slope(self._z, self._dz)  # (T, H, B), f' of (6); the loop multiplies da in
         np.matmul(self._w_hy.T, self._error, out=self._da_outputs)  # (S, H, B)
         np.copyto(self._w_hh_transposed, self._w_hh.T)
         self._dz[-1] *= self._da_outputs[-1]

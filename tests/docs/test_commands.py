@@ -20,8 +20,8 @@ def command_lines() -> list[tuple[Block, str]]:
     ]
 
 
-def parse(line: str) -> None:
-    """Parse a command line as the program does, down to the last command; run nothing."""
+def parse(line: str) -> click.Context:
+    """Parse a command line as the program does, and return its last command's; run nothing."""
     words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
     command: click.Command = cli
     while isinstance(command, click.Group):
@@ -30,13 +30,13 @@ def parse(line: str) -> None:
         _, found, words = command.resolve_command(context, words)
         assert found
         command = found
-    command.make_context("forecaster", words)
+    return command.make_context("forecaster", words)
 
 
 @pytest.mark.parametrize(("block", "line"), command_lines(), ids=str)
 def test_every_command_line_parses(block: Block, line: str) -> None:
-    """Command, arguments and options exist and take these values."""
-    parse(line)
+    """Command, arguments and options exist and take these values, down to what can be run."""
+    assert parse(line).command.callback is not None
 
 
 @pytest.mark.parametrize(

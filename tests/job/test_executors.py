@@ -17,7 +17,7 @@ import pytest
 
 from forecaster.config import ModelSettings
 from forecaster.errors import PluginError
-from forecaster.hooks import Places, build_registry
+from forecaster.hooks import Places, RunSummary, build_registry
 from forecaster.job.task import Task, Trained, run_task
 from forecaster.job.train import series_seed
 from forecaster.model import ACTIVATIONS
@@ -339,9 +339,8 @@ def test_an_executor_that_cannot_be_closed(project: Project) -> None:
     assert project.sql("SELECT count(*) FROM latest_forecast") == [(3,)]
 
 
-def test_what_was_trained_before_an_executor_failed_is_kept(project: Project) -> None:
-    """Series whose training came back are forecast; the others say what the executor did."""
-    body = "yield function(items[0]); raise OSError('unplugged')"
+def run_with_executor(project: Project, body: str) -> RunSummary:
+    """Run three series with an executor whose `map` has this body."""
     project.plugin(
         "careful", CLOSING.replace("return map(function, items)", body).replace("CLOSE", "return")
     )
@@ -349,7 +348,12 @@ def test_what_was_trained_before_an_executor_failed_is_kept(project: Project) ->
         project.quote(symbol, DAYS, walk(len(DAYS), seed))
     settings = '[schedule]\ninitial_backfill = 0\n[executor]\nname = "careful"\n'
     project.follow(*"ABC", settings=settings)
-    summary = project.run()
+    return project.run()
+
+
+def test_what_was_trained_before_an_executor_failed_is_kept(project: Project) -> None:
+    """Series whose training came back are forecast; the others say what the executor did."""
+    summary = run_with_executor(project, "yield function(items[0]); raise OSError('unplugged')")
     assert summary.status == "degraded"
     assert [one[:2] for one in summary.problems] == ["B:", "C:"]
     assert all("executor careful raised OSError: unplugged" in one for one in summary.problems)
@@ -368,14 +372,7 @@ def test_what_was_trained_before_an_executor_failed_is_kept(project: Project) ->
 )
 def test_no_series_is_given_the_weights_of_another(project: Project, body: str, said: str) -> None:
     """Where results are not those of the tasks in their order, none is used and all say why."""
-    project.plugin(
-        "careful", CLOSING.replace("return map(function, items)", body).replace("CLOSE", "return")
-    )
-    for seed, symbol in enumerate("ABC"):
-        project.quote(symbol, DAYS, walk(len(DAYS), seed))
-    settings = '[schedule]\ninitial_backfill = 0\n[executor]\nname = "careful"\n'
-    project.follow(*"ABC", settings=settings)
-    summary = project.run()
+    summary = run_with_executor(project, body)
     assert summary.status == "failed"
     assert [one[:2] for one in summary.problems] == ["A:", "B:", "C:"]
     assert all(f"executor careful raised ValueError: {said}" in one for one in summary.problems)

@@ -124,6 +124,7 @@ def test_an_upgrade_that_is_killed_leaves_nothing(blank_url: str, dialect: str) 
     """SIGKILL before a statement or the commit leaves the old schema, and a retry succeeds."""
     step = str(STEP[dialect])
     subprocess.run([sys.executable, HERE / "killed.py", blank_url, step], check=True)
+    assert tables(blank_url)
 
 
 def test_upgrades_at_once_are_one_upgrade(blank_url: str) -> None:

@@ -215,7 +215,11 @@ def test_a_wrong_statement_is_one_line(ledger: Ledger) -> None:
 
 
 def test_explain_is_answered_or_refused_clearly(ledger: Ledger) -> None:
-    """EXPLAIN never ends in a traceback."""
+    """EXPLAIN never ends in a traceback, and explains no change into being."""
+    [one] = add_series(ledger, "a")
+    store(ledger, live(0), worked(ledger, live(0), one))
+    before = contents(ledger)
     send(ledger, "EXPLAIN SELECT 1")
     send(ledger, "EXPLAIN QUERY PLAN SELECT 1")
     send(ledger, "EXPLAIN ANALYZE DELETE FROM tracker")
+    assert contents(ledger) == before

@@ -114,7 +114,9 @@ def torch():
     """PyTorch, where it is installed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, on import
-        module = pytest.importorskip("torch")
+        module = pytest.importorskip(
+            "torch", reason="PyTorch is not installed: pip install 'forecaster[bench]'"
+        )
     module.set_num_threads(1)
     return module
 
