@@ -206,11 +206,8 @@ def test_the_check_of_handlers_finds_what_it_should() -> None:
 
 
 def tracked() -> list[Path]:
-    """Return the files of the project: what git tracks or would, all there is without git."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=False,
-    )  # fmt: skip
+    """Return the files of the project: what git tracks, not what else somebody keeps there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [path for each in listed.stdout.split(b"\0") if (path := ROOT / each.decode()).is_file()]
