@@ -33,9 +33,23 @@ class ConfigError(ForecasterError):
 
 
 class SourceError(ForecasterError):
-    """A source could not answer."""
+    """A source could not answer.
+
+    Args:
+        message: as of every failure.
+        remedy: likewise.
+        code: network, provider_down, rate_limited, unknown_symbol, no_session, bad_response,
+            unsettled or incomplete, where one of these says it.
+        retry_after: seconds for which the source wants to be left alone, if it said so.
+    """
 
     default_code = "source"
+
+    def __init__(
+        self, message: str, *, remedy: str = "", code: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code)
+        self.retry_after = retry_after
 
 
 class DataError(ForecasterError):

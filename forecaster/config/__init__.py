@@ -1,5 +1,6 @@
 """Settings: from config.toml, environment variables and defaults, each error in one line."""
 
+from forecaster.config.closures import Amendment
 from forecaster.config.edit import add_series, create_config, template
 from forecaster.config.explain import explain, first_and_count, near
 from forecaster.config.load import check_settings, load_settings
@@ -16,6 +17,7 @@ from forecaster.config.show import SettingLine, schema, settings_toml, show_sett
 from forecaster.config.tables import IntervalSettings, ModelSettings, RetrainSettings
 
 __all__ = [
+    "Amendment",
     "BacktestSettings",
     "DatabaseSettings",
     "ExecutorSettings",

@@ -1,14 +1,14 @@
 """config.toml, the environment and the command line, in this order, made into settings."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from forecaster.config.environment import Override, read_environment
+from forecaster.config.environment import PREFIX, Override, read_environment
 from forecaster.config.explain import Fault, explain, first_and_count
 from forecaster.config.masking import has_password
 from forecaster.config.settings import Settings, default_reporters
@@ -86,12 +86,31 @@ def _set(table: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _password_fault(written: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
-    database = written.get("database")
-    url = database.get("url") if isinstance(database, dict) else None
-    if not isinstance(url, str) or not has_password(url):
-        return []
-    message = f"{path}: database.url holds a password, which does not belong in a file"
-    return [(message, "take it out and set the environment variable FORECASTER_DATABASE_URL")]
+    """Return the faults of URLs in the file that have a password."""
+    found = []
+    for keys in _texts(written, ("database", "plugins", "reporters")):
+        variable = "_".join((PREFIX.rstrip("_"), *keys)).upper()
+        message = f"{path}: {'.'.join(keys)} holds a password, which does not belong in a file"
+        found.append((message, f"take it out and set the environment variable {variable}"))
+    return found
+
+
+def _texts(table: Mapping[str, Any], names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each text below some names of a table that has a password."""
+    for name in names:
+        value = table.get(name)
+        if isinstance(value, dict):
+            yield from ((name, *path) for path in _texts(value, value))
+        elif isinstance(value, str) and has_password(value):
+            yield (name,)
+
+
+def _closures_fault(settings: Settings) -> list[tuple[str, str]]:
+    try:
+        settings.amendments()
+    except ConfigError as error:
+        return [(error.message, error.remedy)]
+    return []
 
 
 def _located(fault: Fault, path: Path, origins: Mapping[tuple[str, ...], str]) -> tuple[str, str]:
@@ -132,6 +151,7 @@ def load(
         faults += [_located(each, path, origins) for each in explain(error, Settings)]
     else:
         faults += [(f"{path}: {each.message}", each.remedy) for each in settings.expanded()[1]]
+        faults += _closures_fault(settings)
         if not faults:
             return Loaded(settings, written, origins)
     return Loaded(None, written, origins, tuple(faults))

@@ -13,7 +13,7 @@ from forecaster.errors import ConfigError
 
 FieldName = Literal["open", "high", "low", "close", "volume"]
 ValuesKind = Literal["price", "difference"]
-MissingPolicy = Literal["refuse", "drop"]
+MissingPolicy = Literal["refuse", "drop", "carry"]
 
 # The first character keeps a name from being read as an option, a path or a formula.
 _NAME = re.compile(r"[A-Za-z0-9^_][A-Za-z0-9._^=-]{0,63}")
@@ -53,7 +53,18 @@ class SeriesKeys(Table):
     """Prices, forecast by log returns, or a difference: values that may be zero or negative."""
 
     missing: MissingPolicy = "refuse"
-    """What to do about a session that the calendar has and the source lacks."""
+    """What to do about a session that the calendar has and the source lacks: refuse to forecast,
+    drop it, or carry the value before it forward and mark the forecast."""
+
+    carry: int = Field(default=3, ge=1, le=60)
+    """Sessions in a row that missing = "carry" bridges at most."""
+
+    jump: float = Field(default=0.4, ge=0, le=1000)
+    """Share by which a close may move in one session without a split or dividend; a bar beyond it
+    is held until 3 more sessions confirm it, or `bars accept` does. 0 holds none."""
+
+    revision_alert: float = Field(default=0.005, ge=0)
+    """Share by which a stored price may change later without an alert."""
 
 
 class SeriesSettings(SeriesKeys):

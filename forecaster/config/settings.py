@@ -6,11 +6,15 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from forecaster.config.closures import Amendment, read_closures
 from forecaster.config.explain import first_and_count
 from forecaster.config.location import absolute_url, is_database
 from forecaster.config.series import SeriesSettings, SeriesTable, expand_tables
 from forecaster.config.tables import IntervalSettings, ModelSettings, RetrainSettings, Table
 from forecaster.errors import ConfigError
+
+CLOSURES = "closures.txt"
+"""What is read beside the configuration where `[schedule] closures` names nothing else."""
 
 
 class ScheduleSettings(Table):
@@ -24,6 +28,12 @@ class ScheduleSettings(Table):
         ge=0,
         le=10_080,
         description="Minutes after a session's close until its bar counts as final.",
+    )
+    closures: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A file that amends calendars, one day a line: XNYS 2025-01-09 closed, or "
+        "XBOM 2025-02-01 open 10:00. By default closures.txt, where there is one.",
     )
 
 
@@ -127,6 +137,16 @@ class Settings(Table):
         """Return every series, and all that is wrong with the tables that name them."""
         whole = {"model": self.model, "retrain": self.retrain, "intervals": self.intervals}
         return expand_tables(self.series, whole, self.folder)
+
+    def amendments(self) -> tuple[Amendment, ...]:
+        """Return the days on which calendars are to be closed or open otherwise.
+
+        Raises:
+            ConfigError: the file is wrong, or it is named and not there.
+        """
+        named = self.schedule.closures
+        path = (self.folder / Path(named or CLOSURES).expanduser()).absolute()
+        return read_closures(path) if named or path.exists() else ()
 
     def database_url(self) -> str:
         """Return the URL of the database; a file becomes an absolute sqlite URL."""

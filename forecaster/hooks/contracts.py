@@ -44,7 +44,12 @@ class Quotes:
 
 
 class Source(Protocol):
-    """Something that quotes instruments."""
+    """Something that quotes instruments.
+
+    It may have an attribute `requests`, an int: how many requests it has sent so far; without it
+    each `fetch` counts as one. One that reads from this machine may have a class attribute
+    `local = True`: it is asked at every run, the others only for sessions that are missing.
+    """
 
     name: ClassVar[str]
 
@@ -72,6 +77,8 @@ class RunSummary:
         seconds: from start to end.
         historical: some series ended in the past.
         problems: one line each: the series, what happened, the remedy.
+        requests: that the sources sent.
+        alerts: one line each: what was noticed about prices that are used all the same.
     """
 
     kind: str
@@ -85,6 +92,8 @@ class RunSummary:
     seconds: float
     historical: bool
     problems: tuple[str, ...]
+    requests: int = 0
+    alerts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,8 @@ class SeriesReport:
         calibration: this series' rows of `calibration`.
         decisions: the last 10 rows of `decision_history`.
         backtest: rows of `forecast_history` of the newest backtest; empty if there is none.
+        held: rows of `quarantine_history` that are open.
+        alerts: rows of `alert_history` of the last 30 days.
     """
 
     name: str
@@ -116,6 +127,8 @@ class SeriesReport:
     calibration: tuple[dict[str, Any], ...]
     decisions: tuple[dict[str, Any], ...]
     backtest: tuple[dict[str, Any], ...]
+    held: tuple[dict[str, Any], ...] = ()
+    alerts: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

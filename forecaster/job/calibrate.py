@@ -127,5 +127,6 @@ def _forecast(work: Work, horizon: int, target: date, mean: float, spread: Sprea
         hi95=hi95,
         baseline=last,
         basis=work.past.basis(work.cutoff),
+        carried=int(work.past.carried[-work.turn.settings.model.lookback - 1 :].sum()),
         **vars(spread),
     )

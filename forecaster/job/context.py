@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from forecaster import __version__
 from forecaster.config import Settings
 from forecaster.hooks import Executor, Registry, build_registry
 from forecaster.ledger import Ledger, Stamp, open_ledger
+from forecaster.market import Calendars
 
 
 class Progress(Protocol):
@@ -39,6 +41,11 @@ class Job:
     registry: Registry
     clock: Callable[[], datetime] = system_clock
     progress: Progress = field(default=silent)
+
+    @cached_property
+    def calendars(self) -> Calendars:
+        """Return the calendars, as the configuration amends them."""
+        return Calendars(self.settings.amendments())
 
     def stamp(self) -> Stamp:
         """Return what is stored beside everything written now."""

@@ -7,7 +7,7 @@ from forecaster.config import SeriesSettings, Settings, near
 from forecaster.errors import ConfigError, PluginError
 from forecaster.hooks import Executor, Registry, Reporter
 from forecaster.job.foreign import foreign
-from forecaster.market import get_calendar
+from forecaster.market import Calendars, get_calendar
 
 
 def require_plugins(registry: Registry, settings: Settings) -> None:
@@ -19,6 +19,7 @@ def require_plugins(registry: Registry, settings: Settings) -> None:
     for one in settings.each_series():
         require_for_series(registry, one)
     require_companions(registry, settings)
+    Calendars(settings.amendments()).check()
 
 
 def require_companions(registry: Registry, settings: Settings) -> None:

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from forecaster.config import SeriesSettings
 from forecaster.errors import DataError
-from forecaster.ledger import Instrument
 from forecaster.market import (
     FIELDS,
     Actions,
     Bars,
+    Calendar,
     adjust,
     adjust_volume,
+    bases,
     basis,
-    get_calendar,
     missing_sessions,
 )
 from forecaster.model import Beside, fields_of
@@ -36,6 +36,7 @@ class Past:
         beside: the fields that extra inputs are made of, adjusted likewise; None without any.
         actions: splits and dividends up to the cutoff.
         outcomes: values as traded on the awaited sessions, those without a value left out.
+        carried: (n,) sessions without a bar, which have the values of the session before.
     """
 
     sessions: NDArray[np.datetime64]
@@ -44,6 +45,7 @@ class Past:
     beside: Beside | None
     actions: Actions
     outcomes: Mapping[date, float]
+    carried: NDArray[np.bool_]
 
     def count_upto(self, session: date) -> int:
         """Return how many values there are up to a session."""
@@ -65,18 +67,24 @@ def carry(field: str, *, origin: float, wanted: float) -> float:
 def past_upto(
     cutoff: date,
     wanted: SeriesSettings,
-    instrument: Instrument,
+    calendar: Calendar,
     bars: Bars,
     actions: Actions,
     awaited: Sequence[date],
 ) -> Past:
     """Return a series' past: of all that is known, what was so by the cutoff.
 
+    Where the series says so, a session without a bar has the values of the one before it.
+
     Raises:
         DataError: there is no bar at the cutoff (code "no_bar"), the field is empty somewhere, a
             session is missing, or a price has no logarithm.
     """
     bars = bars.upto(cutoff)
+    outcomes = _values_on(awaited, bars.sessions, bars.field(wanted.field))
+    carried = np.zeros(0, dtype="datetime64[D]")
+    if wanted.missing == "carry" and len(bars):
+        bars, carried = _carried_forward(bars, actions, calendar, cutoff, wanted.carry)
     if not len(bars) or bars.sessions[-1] != np.datetime64(cutoff):
         newest = f"the newest is of {bars.sessions[-1]}" if len(bars) else "there is none before it"
         raise DataError(
@@ -84,11 +92,10 @@ def past_upto(
             remedy="run again when the source has it",
             code="no_bar",
         )
-    outcomes = _values_on(awaited, bars.sessions, bars.field(wanted.field))
     bars = _newest(bars, wanted.model.history)
     actions = _upto(actions, cutoff)
     quoted = bars.field(wanted.field)
-    _refuse_unusable(wanted, instrument, bars, quoted)
+    _refuse_unusable(wanted, calendar, bars, quoted)
 
     def adjusted(field: str) -> Floats:
         if field == "volume":
@@ -106,7 +113,35 @@ def past_upto(
         beside if wanted.model.extra_inputs else None,
         actions,
         outcomes,
+        np.isin(bars.sessions, carried),
     )
+
+
+def _carried_forward(
+    bars: Bars, actions: Actions, calendar: Calendar, cutoff: date, most: int
+) -> tuple[Bars, NDArray[np.datetime64]]:
+    """Return the bars with those of missing sessions made of the one before, and these sessions.
+
+    Raises:
+        DataError: more than `most` are missing in a row (code "gaps").
+    """
+    first: date = bars.sessions[0].item()
+    days = np.union1d(bars.sessions, calendar.sessions(first, cutoff))
+    before = np.searchsorted(bars.sessions, days, side="right") - 1
+    missing = bars.sessions[before] != days
+    # How many missing sessions end at each one: its place behind the bar that is carried to it.
+    place = np.arange(len(days)) - np.searchsorted(days, bars.sessions)[before]
+    if (place > most).any():
+        worst = days[np.argmax(place > most)]
+        raise DataError(
+            f"more than {most} sessions of calendar {calendar.name} up to {worst} have no bar",
+            remedy="`forecaster bars check` shows them; fill them, or raise `carry` of the series",
+            code="gaps",
+        )
+    # A split on a missing session divides what is carried there.
+    ratio = bases(actions, bars.sessions)[before] / bases(actions, days)
+    values = {name: bars.field(name)[before] * ratio for name in FIELDS[:-1]}
+    return Bars(days, volume=bars.volume[before] / ratio, **values), days[missing]
 
 
 def _values_on(
@@ -126,11 +161,11 @@ def _upto(actions: Actions, cutoff: date) -> Actions:
 
 
 def _refuse_unusable(
-    wanted: SeriesSettings, instrument: Instrument, bars: Bars, quoted: Floats
+    wanted: SeriesSettings, calendar: Calendar, bars: Bars, quoted: Floats
 ) -> None:
     _refuse_empty(wanted.field, bars, "forecast another field, or use a source that has it")
     if wanted.missing == "refuse":
-        _refuse_gaps(instrument, bars)
+        _refuse_gaps(calendar, bars)
     bad = np.flatnonzero(quoted <= 0)
     if len(bad) and wanted.values == "price":
         raise DataError(
@@ -151,11 +186,12 @@ def _refuse_empty(field: str, bars: Bars, remedy: str) -> None:
         )
 
 
-def _refuse_gaps(instrument: Instrument, bars: Bars) -> None:
-    gaps = missing_sessions(bars, get_calendar(instrument.calendar))
+def _refuse_gaps(calendar: Calendar, bars: Bars) -> None:
+    gaps = missing_sessions(bars, calendar)
     if len(gaps):
         raise DataError(
-            f"{len(gaps)} sessions of calendar {instrument.calendar} have no bar, first {gaps[0]}",
-            remedy='fill them, name the right `calendar`, or set missing = "drop" for the series',
+            f"{len(gaps)} sessions of calendar {calendar.name} have no bar, first {gaps[0]}",
+            remedy="`forecaster bars check` shows them; fill them, name the right `calendar`, or "
+            'set missing = "carry" or "drop" for the series',
             code="gaps",
         )

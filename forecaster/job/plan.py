@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import ConfigError
+from forecaster.errors import ConfigError, ForecasterError
 from forecaster.job.settle import Standing
 from forecaster.ledger import Kind, Ledger, Night, Series
 from forecaster.ledger.knowledge import finished_nights
@@ -25,6 +25,7 @@ class Turn:
         train_until: the last session a model may be trained on, where that is not the cutoff.
         speaks: whether a forecast is wanted, or only outcomes are scored.
         completes_backfill: whether the initial backfill is complete after this.
+        problem: why bars are not there, where some are not.
     """
 
     settings: SeriesSettings
@@ -33,6 +34,7 @@ class Turn:
     train_until: date | None = None
     speaks: bool = True
     completes_backfill: bool = False
+    problem: ForecasterError | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def plan_run(
         if one.series is None or tonight is None or one.today is None:
             continue
         kind = _kind(one, tonight)
-        turn = Turn(one.settings, one.series, forced=forced)
+        turn = Turn(one.settings, one.series, forced=forced, problem=one.problem)
         if kind == "live" and not one.series.backfilled:
             for session in _warm_up(ledger, one, initial_backfill):
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))

@@ -9,7 +9,7 @@ from forecaster.config import SeriesSettings
 from forecaster.job.past import Past, past_upto
 from forecaster.ledger import Instrument, Ledger
 from forecaster.ledger.prices import read_bars, read_many
-from forecaster.market import Actions, Bars, get_calendar
+from forecaster.market import Actions, Bars, Calendar, Calendars
 from forecaster.model import fields_of
 
 Coming = tuple[SeriesSettings, Instrument, Sequence[date]]
@@ -47,9 +47,16 @@ class Prices:
     """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
 
     def __init__(
-        self, ledger: Ledger, *, first: date, last: date, delay: timedelta = timedelta(0)
+        self,
+        ledger: Ledger,
+        calendars: Calendars,
+        *,
+        first: date,
+        last: date,
+        delay: timedelta = timedelta(0),
     ) -> None:
         self._ledger = ledger
+        self._calendars = calendars
         self._delay = delay
         self._first = first
         self._last = last
@@ -109,15 +116,16 @@ class Prices:
         """
         self._read_lacking({instrument.id: self._need(wanted, awaited)})
         read = self._read[instrument.id]
+        calendar = self._calendars.get(instrument.calendar)
         bars = read.bars
         if read.revised and then:
             bars, _, _ = read_bars(
                 self._ledger, instrument.id, upto=cutoff, count=read.need.history,
-                since=read.need.since, as_of=settled_by(instrument, cutoff, self._delay),
+                since=read.need.since, as_of=settled_by(calendar, cutoff, self._delay),
             )  # fmt: skip
-        return past_upto(cutoff, wanted, instrument, bars, read.actions, awaited)
+        return past_upto(cutoff, wanted, calendar, bars, read.actions, awaited)
 
 
-def settled_by(instrument: Instrument, session: date, delay: timedelta) -> datetime:
+def settled_by(calendar: Calendar, session: date, delay: timedelta) -> datetime:
     """Return a moment by which a night of that session would have been worked."""
-    return get_calendar(instrument.calendar).close(session) + delay + timedelta(hours=6)
+    return calendar.close(session) + delay + timedelta(hours=6)

@@ -14,6 +14,7 @@ from forecaster.errors import ForecasterError
 from forecaster.hooks import Report, Reporter, RunSummary, SeriesReport
 from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
+from forecaster.job.noticed import Noticed, read_noticed
 from forecaster.job.past import carry
 from forecaster.ledger import Series
 from forecaster.ledger.history import read_view
@@ -111,10 +112,12 @@ def _series_reports(
     read = read_many(job.ledger, ids, upto=newest, count=SESSIONS, fields=fields)
     names = [one.name for one, _ in told]
     views = {view: _by_series(job, view, names, order) for view, order in TOGETHER.items()}
+    noticed = read_noticed(job.ledger, [one.instrument for one, _ in told], now=job.clock())
     for one, last in told:
         bars, actions, _ = read[one.instrument.id]
         mine = {view: tuple(found.get(one.name, ())) for view, found in views.items()}
-        yield _series_report(job, one, last, Known(bars, actions, mine, rows))
+        seen = noticed[one.instrument.source, one.instrument.symbol]
+        yield _series_report(job, one, last, Known(bars, actions, mine, seen, rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,7 @@ class Known:
     bars: Bars
     actions: Actions
     views: dict[str, Found]
+    noticed: Noticed
     rows: int
 
 
@@ -167,6 +171,8 @@ def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesRep
             _in_basis(row, one, actions, last)
             for row in _backtest(job, mine, known.views["backtest_accuracy"])
         ),
+        held=known.noticed.held,
+        alerts=known.noticed.alerts,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from forecaster.config import SeriesSettings, near
-from forecaster.errors import ConfigError
+from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Executor, RunSummary
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
@@ -26,11 +26,11 @@ from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
-from forecaster.job.work import Failed, Item, Work, each
+from forecaster.job.work import Failed, Item, Work, carried_problem, each, waits
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
-from forecaster.market import get_calendar
+from forecaster.market import Calendar
 
 CHUNK = 64
 """Series stored in one transaction."""
@@ -48,7 +48,10 @@ class Account:
     reused: int = 0
     forecasts: int = 0
     scored: int = 0
+    requests: int = 0
     problems: dict[str, str] = field(default_factory=dict)
+    alerts: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
 
 
 def run(
@@ -108,18 +111,29 @@ def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
 def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> list[Standing]:
     """Pull and settle; return the series that can be worked on, noting those that cannot."""
     require_companions(job.registry, job.settings)
+    job.calendars.check()
     for series in wanted:
         require_for_series(job.registry, series)
     account.series = len(wanted)
     standings = settle(job, wanted, pull(job, wanted))
     ready = []
     for one in standings:
-        account.bars_pulled += one.new_bars
-        if one.problem:
-            account.problems[one.settings.name] = str(one.problem)
+        _count_pull(account, one)
         if one.series is not None and not one.series.paused:
             ready.append(one)
     return ready
+
+
+def _count_pull(account: Account, one: Standing) -> None:
+    pull = one.taken.pull
+    if pull is not None:
+        account.bars_pulled += pull.new_bars + pull.revised_bars
+        account.requests += pull.requests
+    account.alerts += one.taken.alerts
+    if one.problem:
+        account.problems[one.settings.name] = str(one.problem)
+        if waits(one.problem):
+            account.waiting.add(one.settings.name)
 
 
 def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
@@ -128,7 +142,8 @@ def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
         return
     sessions = [due.night.session for due in nights]
     delay = timedelta(minutes=job.settings.schedule.settle_delay)
-    prices = Prices(job.ledger, first=min(sessions), last=max(sessions), delay=delay)
+    first, last = min(sessions), max(sessions)
+    prices = Prices(job.ledger, job.calendars, first=first, last=last, delay=delay)
     executor = job.executor()
     try:
         for count, due in enumerate(nights, start=1):
@@ -174,46 +189,65 @@ def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
 def begin(job: Job, night: Night, turns: Sequence[Turn], prices: Prices) -> list[Item]:
     """Return what each series knows when the night begins."""
     knowledge = read_knowledge(job.ledger, [turn.series.id for turn in turns], night)
+    calendar = job.calendars.get(night.calendar)
     prices.read_ahead(
         night.session,
         [
-            (turn.settings, turn.series.instrument, awaited(knowledge[turn.series.id]))
+            (turn.settings, turn.series.instrument, awaited(knowledge[turn.series.id], calendar))
             for turn in turns
         ],
     )
     return [_begin_one(job, night, turn, knowledge[turn.series.id], prices) for turn in turns]
 
 
-def awaited(knowledge: Knowledge) -> list[date]:
-    """Return the sessions whose outcomes are not stored yet."""
-    return [said.target_session for said in knowledge.pending]
+def awaited(knowledge: Knowledge, calendar: Calendar) -> list[date]:
+    """Return the sessions whose outcomes are not stored yet.
+
+    One that was none after all, because the exchange was closed, is not waited for.
+    """
+    targets = sorted({said.target_session for said in knowledge.pending})
+    return calendar.sessions(targets[0], targets[-1]).tolist() if targets else []
 
 
 def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Item:
     try:
+        calendar = job.calendars.get(night.calendar)
+        past = prices.past(
+            turn.settings,
+            turn.series.instrument,
+            night.session,
+            then=night.kind == "backfill",
+            awaited=awaited(knowledge, calendar),
+        )
         return Work(
             turn=turn,
             night=night,
-            calendar=get_calendar(night.calendar),
-            past=prices.past(
-                turn.settings,
-                turn.series.instrument,
-                night.session,
-                then=night.kind == "backfill",
-                awaited=awaited(knowledge),
-            ),
+            calendar=calendar,
+            past=past,
+            problem=carried_problem(past, turn),
             activation=job.registry.activation(turn.settings.model.activation),
             knowledge=knowledge,
         )
     except Exception as error:  # noqa: BLE001  one series must not stop the others
-        return Failed(turn, foreseen(error))
+        failure = foreseen(error)
+        return Failed(turn, _cause(failure, turn, night))
+
+
+def _cause(failure: ForecasterError, turn: Turn, night: Night) -> ForecasterError:
+    """Return why a bar is not there, which says more than that it is not."""
+    why = turn.problem
+    late = failure.code == "no_bar" and night.kind == "live"
+    held = failure.code == "gaps" and why is not None and why.code == "held"
+    return why if why is not None and (late or held) else failure
 
 
 def _count(account: Account, night: Night, items: Sequence[Item]) -> None:
     account.sessions.add((night.calendar, night.session))
     for item in items:
         if isinstance(item, Failed):
-            account.problems[item.turn.settings.name] = f"{night.session}: {item.error}"
+            name = item.turn.settings.name
+            account.problems[name] = f"{night.session}: {item.error}"
+            (account.waiting.add if item.status == "deferred" else account.waiting.discard)(name)
             continue
         if item.problem:
             account.problems[item.turn.settings.name] = f"{night.session}: {item.problem}"
@@ -229,7 +263,8 @@ def summary(account: Account, kind: str, standings: Sequence[Standing]) -> RunSu
     problems = tuple(f"{name}: {what}" for name, what in account.problems.items())
     if problems:
         partly = account.forecasts or len(problems) < account.series
-        status = "degraded" if partly else "failed"
+        wholly = "deferred" if account.waiting >= account.problems.keys() else "failed"
+        status = "degraded" if partly else wholly
     else:
         status = "done" if account.sessions else "nothing"
     return RunSummary(
@@ -244,4 +279,6 @@ def summary(account: Account, kind: str, standings: Sequence[Standing]) -> RunSu
         seconds=time.perf_counter() - account.started,
         historical=any(one.series and one.series.instrument.historical for one in standings),
         problems=problems,
+        requests=account.requests,
+        alerts=tuple(account.alerts),
     )

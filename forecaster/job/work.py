@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from forecaster.errors import ForecasterError
+from forecaster.errors import DataError, ForecasterError
 from forecaster.job.foreign import foreseen
 from forecaster.job.past import Floats, Past
 from forecaster.job.plan import Turn
@@ -71,6 +71,30 @@ class Work:
         return Outcome("done", self.problem.code, str(self.problem))
 
 
+def carried_problem(past: Past, turn: Turn) -> ForecasterError | None:
+    """Return the problem of a night whose own session has no bar but a value carried to it."""
+    if not past.carried[-1]:
+        return None
+    last = past.sessions[~past.carried][-1]
+    return DataError(
+        f"there is no bar for session {past.sessions[-1]}: the values of {last} were carried on",
+        remedy=str(turn.problem.remedy) if turn.problem else "see `forecaster bars check`",
+        code="carried",
+    )
+
+
+WAITING = frozenset({
+    "no_bar", "network", "provider_down", "rate_limited", "no_session", "bad_response",
+    "unsettled", "incomplete", "unknown_closure", "held",
+})  # fmt: skip
+"""Reasons that may be gone on the next attempt, without anybody's doing."""
+
+
+def waits(error: ForecasterError) -> bool:
+    """Return whether waiting may help."""
+    return error.code in WAITING
+
+
 @dataclass(frozen=True, eq=False)
 class Failed:
     """A series whose night went wrong: it says why, and adds nothing else."""
@@ -81,7 +105,7 @@ class Failed:
     @property
     def status(self) -> Literal["deferred", "failed"]:
         """Deferred where waiting may help, failed where somebody must act."""
-        return "deferred" if self.error.code == "no_bar" else "failed"
+        return "deferred" if waits(self.error) else "failed"
 
     def result(self) -> SeriesNight:
         """Return what the ledger stores."""

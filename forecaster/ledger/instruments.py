@@ -20,6 +20,14 @@ def read_instruments(ledger: Ledger) -> dict[tuple[str, str], Instrument]:
         return {(row.source, row.symbol): Instrument(*row) for row in rows}
 
 
+def read_answers(ledger: Ledger) -> dict[tuple[str, str], str]:
+    """Return the mark of each instrument's last answer, by (source, symbol)."""
+    i = instrument.c
+    query = select(i.source, i.symbol, i.answer).where(i.answer.is_not(None))
+    with ledger.reading() as connection:
+        return {(row.source, row.symbol): row.answer for row in connection.execute(query)}
+
+
 def register_series(
     ledger: Ledger, wanted: Sequence[tuple[str, int, str]], *, now: datetime
 ) -> dict[str, Series]:

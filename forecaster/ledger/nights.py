@@ -222,8 +222,10 @@ def _standing() -> ColumnElement[str]:
 
 
 def end_state(counts: dict[str, int]) -> str:
-    """Return done, degraded or failed (none is done), from counts of how the series stand."""
+    """Return done, degraded, deferred (none is done, all wait) or failed, from counts of series."""
     good = sum(counts.get(status, 0) for status in FINISHED)
     if good == sum(counts.values()):
         return "done"
-    return "degraded" if good or counts.get("strained") else "failed"
+    if good or counts.get("strained"):
+        return "degraded"
+    return "failed" if counts.get("failed") else "deferred"

@@ -19,8 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
-from forecaster.ledger.door import Ledger, parts
-from forecaster.ledger.schema import action, bar, instrument
+from forecaster.ledger.actions import late_actions, read_actions
+from forecaster.ledger.door import Ledger
+from forecaster.ledger.schema import bar, instrument
 from forecaster.ledger.types import Session
 from forecaster.market import FIELDS, Actions, Bars
 
@@ -28,11 +29,11 @@ TOGETHER = 16
 """Instruments whose bars one statement reads: enough to share its cost, few for the memory."""
 
 Read = tuple[Bars, Actions, bool]
-"""Bars, actions, and whether any of the bars is revised."""
+"""Bars, actions, and whether any of them is revised, or was told late."""
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Newest:
     """What is stored of one instrument's bars.
 
     Attributes:
@@ -54,8 +55,9 @@ def read_bars(
     count: int,
     since: date | None = None,
     as_of: datetime | None = None,
+    known_by: datetime | None = None,
 ) -> Read:
-    """Return the newest bars up to a session, all actions, and whether any bar is revised.
+    """Return the newest bars and the actions up to a session, and whether any is revised.
 
     Args:
         ledger: where from.
@@ -66,8 +68,12 @@ def read_bars(
         since: an earlier session.
         as_of: give each bar the value known at that moment. None, and a bar first seen later than
             that, gives the newest value.
+        known_by: leave out what was first seen later than this.
     """
-    found = read_many(ledger, [instrument_id], upto=upto, count=count, since=since, as_of=as_of)
+    found = read_many(
+        ledger, [instrument_id], upto=upto, count=count, since=since, as_of=as_of,
+        known_by=known_by,
+    )  # fmt: skip
     return found[instrument_id]
 
 
@@ -79,6 +85,7 @@ def read_many(
     count: int,
     since: date | None = None,
     as_of: datetime | None = None,
+    known_by: datetime | None = None,
     fields: Collection[str] = FIELDS,
 ) -> dict[int, Read]:
     """Return for each instrument what `read_bars` does, with fewer statements.
@@ -87,11 +94,13 @@ def read_many(
     """
     first = func.coalesce(_oldest(since or upto, count), literal(date.min, Session))
     with ledger.reading() as connection:
-        kept = read_kept(
-            connection, instrument_ids, first=first, upto=upto, as_of=as_of, fields=fields
-        )
-        acted = _read_actions(connection, list(kept), upto)
-    return {id_: (one.bars, acted[id_], one.revised) for id_, one in kept.items()}
+        kept = read_newest(
+            connection, instrument_ids, first=first, upto=upto, as_of=as_of, known_by=known_by,
+            fields=fields,
+        )  # fmt: skip
+        acted = read_actions(connection, list(kept), upto=upto, as_of=as_of, known_by=known_by)
+        late = late_actions(connection, list(kept), upto)
+    return {id_: (one.bars, acted[id_][0], one.revised or id_ in late) for id_, one in kept.items()}
 
 
 def _oldest(since: date, count: int) -> ColumnElement[date]:
@@ -109,21 +118,24 @@ def _oldest(since: date, count: int) -> ColumnElement[date]:
     )
 
 
-def read_kept(
+def read_newest(
     connection: Connection,
     instrument_ids: Iterable[int],
     *,
     first: ColumnElement[date],
     upto: date = date.max,
     as_of: datetime | None = None,
+    known_by: datetime | None = None,
     fields: Collection[str] = FIELDS,
-) -> dict[int, Kept]:
+) -> dict[int, Newest]:
     """Return the stored bars of each instrument from its `first` session, an expression, on."""
     ids = sorted(set(instrument_ids))
-    kept: dict[int, Kept] = {}
+    kept: dict[int, Newest] = {}
     for start in range(0, len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
         query = _rows_of(some, first, upto, as_of).add_columns(*(bar.c[name] for name in fields))
+        if known_by is not None:
+            query = query.where(bar.c.first_seen_at <= known_by)
         kept |= _by_instrument(some, connection.execute(query).fetchall(), fields)
     return kept
 
@@ -146,7 +158,7 @@ def _rows_of(
 
 def _by_instrument(
     ids: Sequence[int], rows: Sequence[Sequence[Any]], fields: Collection[str]
-) -> dict[int, Kept]:
+) -> dict[int, Newest]:
     columns = list(zip(*rows, strict=True)) or [()] * (3 + len(fields))
     whose, revisions = (np.array(column, dtype=np.int64) for column in columns[:2])
     days = np.array(columns[2], dtype="datetime64[D]")
@@ -157,38 +169,17 @@ def _by_instrument(
     }
     last = np.append((whose[1:] != whose[:-1]) | (days[1:] != days[:-1]), True)[: len(rows)]
 
-    def kept(first: int, stop: int) -> Kept:
+    def newest(first: int, stop: int) -> Newest:
         counts = np.flatnonzero(last[first:stop]) + first
         bars = Bars(days[counts], **{name: values[counts] for name, values in read.items()})
-        return Kept(bars, revisions[counts], len(counts) < stop - first)
+        return Newest(bars, revisions[counts], len(counts) < stop - first)
 
-    return {one: kept(*np.searchsorted(whose, (one, one + 1))) for one in ids}
+    return {one: newest(*np.searchsorted(whose, (one, one + 1))) for one in ids}
 
 
 def _raw(session: ColumnElement[date]) -> ColumnElement[Any]:
     # As the driver gives it, ISO text or a date: NumPy reads both, and sooner than Python does.
     return type_coerce(session, NullType())
-
-
-def _read_actions(connection: Connection, ids: Sequence[int], upto: date) -> dict[int, Actions]:
-    query = (
-        select(action.c.instrument_id, _raw(action.c.session), action.c.split, action.c.dividend)
-        .where(action.c.session <= upto)
-        .order_by(action.c.instrument_id, action.c.session)
-    )
-    found: dict[int, list[Any]] = {one: [] for one in ids}
-    for part in parts(ids):
-        for whose, *acted in connection.execute(query.where(action.c.instrument_id.in_(part))):
-            found[whose].append(acted)
-    return {one: _actions(acted) for one, acted in found.items()}
-
-
-def _actions(rows: Sequence[Sequence[Any]]) -> Actions:
-    return Actions(
-        sessions=np.array([row[0] for row in rows], dtype="datetime64[D]"),
-        splits=np.array([row[1] for row in rows], dtype=np.float64),
-        dividends=np.array([row[2] for row in rows], dtype=np.float64),
-    )
 
 
 def read_sessions(ledger: Ledger, instrument_id: int) -> list[date]:

@@ -1,21 +1,22 @@
-"""Store what sources answered: new bars, revisions of changed ones, new actions."""
+"""Store what sources answered: new bars, revisions of changed ones, actions, what is held."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
-from forecaster.ledger.door import Ledger, insert_new
-from forecaster.ledger.prices import Kept, read_kept
+from forecaster.ledger.actions import store_actions
+from forecaster.ledger.door import Ledger
+from forecaster.ledger.prices import Newest, read_newest
+from forecaster.ledger.quarantine import keep_apart, raise_alerts
 from forecaster.ledger.records import Instrument
-from forecaster.ledger.schema import action, bar, instrument
+from forecaster.ledger.schema import bar, instrument
 from forecaster.ledger.types import Session
-from forecaster.market import FIELDS, Actions, Bars
+from forecaster.market import FIELDS, NOISE, Actions, Alert, Bars, Held, no_actions, no_bars
 
 FACTS = ("calendar", "currency", "historical", "attribution")
 """What may change about an instrument."""
@@ -23,11 +24,33 @@ FACTS = ("calendar", "currency", "historical", "attribution")
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a source said of an instrument; its `id` is ignored and found by source and symbol."""
+    """What a source said of an instrument, as far as it is believed, and what is not.
+
+    Attributes:
+        instrument: its `id` is ignored and found by source and symbol.
+        bars: to be stored; those that are there already change nothing.
+        actions: all there are from the first of these bars on.
+        inferred: the sessions of those actions that the source did not tell.
+        held: what is not believed.
+        alerts: what was noticed.
+        judged: the first session of what was said: whatever was held from there on, and is not
+            now, is settled. None leaves all of it.
+        mark: by which the same answer is known again; see `before.mark`.
+    """
 
     instrument: Instrument
     bars: Bars
     actions: Actions
+    inferred: frozenset[date] = frozenset()
+    held: tuple[Held, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    judged: date | None = None
+    mark: str | None = None
+
+    @classmethod
+    def nothing_but(cls, quoted: Instrument, held: Held) -> "Answer":
+        """Return an answer of which nothing is believed."""
+        return cls(quoted, no_bars(), no_actions(), held=(held,))
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,10 @@ class Stored:
     instrument: Instrument
     new_bars: int
     revised_bars: int
+    held: tuple[Held, ...] = ()
+    """What is held from now on, and was not before."""
+    alerts: tuple[Alert, ...] = ()
+    """What was noticed for the first time."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +71,7 @@ class Known:
     """An instrument with its id, and the mark of the answer before."""
 
     instrument: Instrument
-    answer: str | None
+    mark: str | None
 
 
 def store_quotes(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) -> list[Stored]:
@@ -59,17 +86,16 @@ def store_quotes(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) ->
         return []
     with ledger.writing() as connection:
         known = _register(connection, [one.instrument for one in answers], now)
+        ids = [one.instrument.id for one in known]
         stored = _store_bars(connection, known, answers, now)
-        rows = [
-            {"instrument_id": found.instrument.id, "session": session, "split": split,
-             "dividend": dividend, "first_seen_at": now}
-            for found, one in zip(known, answers, strict=True)
-            for session, split, dividend in zip(
-                one.actions.sessions.tolist(), one.actions.splits, one.actions.dividends,
-                strict=True)
-        ]  # fmt: skip
-        insert_new(connection, action, rows)
-    return stored
+        store_actions(connection, ids, answers, now)
+        held = keep_apart(connection, ids, answers, now)
+        alerts = raise_alerts(connection, ids, answers, now)
+        _note_marks(connection, known, answers)
+    return [
+        replace(one, held=fresh, alerts=noticed)
+        for one, fresh, noticed in zip(stored, held, alerts, strict=True)
+    ]
 
 
 def _register(connection: Connection, quoted: Sequence[Instrument], now: datetime) -> list[Known]:
@@ -100,14 +126,10 @@ def _known(
 def _store_bars(
     connection: Connection, known: Sequence[Known], answers: Sequence[Answer], now: datetime
 ) -> list[Stored]:
-    # Most of what a file says it said last time: only what follows is held against the ledger.
-    bars = {
-        found.instrument.id: _after(one.bars, unchanged(found.answer, one.bars))
-        for found, one in zip(known, answers, strict=True)
-    }
-    firsts = {one: rest.sessions[0].item() for one, rest in bars.items() if len(rest)}
+    bars = {found.instrument.id: one.bars for found, one in zip(known, answers, strict=True)}
+    firsts = {one: told.sessions[0].item() for one, told in bars.items() if len(told)}
     first = literal(min(firsts.values(), default=date.max), Session)
-    kept = read_kept(connection, firsts, first=first)
+    kept = read_newest(connection, firsts, first=first)
     rows: list[dict[str, Any]] = []
     stored = []
     for found in known:
@@ -118,43 +140,21 @@ def _store_bars(
         stored.append(Stored(found.instrument, new, changed))
     if rows:
         connection.execute(insert(bar), rows)
-    _note_answers(connection, known, answers)
     return stored
 
 
-def _after(bars: Bars, count: int) -> Bars:
-    return Bars(bars.sessions[count:], *(bars.field(name)[count:] for name in FIELDS))
-
-
-def _note_answers(
-    connection: Connection, known: Sequence[Known], answers: Sequence[Answer]
-) -> None:
-    marked = zip(known, (mark(one.bars) for one in answers), strict=True)
+def _note_marks(connection: Connection, known: Sequence[Known], answers: Sequence[Answer]) -> None:
     changed = [
-        {"of": found.instrument.id, "answer": now} for found, now in marked if now != found.answer
+        {"of": found.instrument.id, "answer": one.mark}
+        for found, one in zip(known, answers, strict=True)
+        if one.mark != found.mark
     ]
     if changed:
         query = update(instrument).where(instrument.c.id == bindparam("of"))
         connection.execute(query, changed)
 
 
-def mark(bars: Bars, count: int | None = None) -> str | None:
-    """Return what tells the first bars from all others: first session, count and SHA-256."""
-    count = len(bars) if count is None else count
-    if not count:
-        return None
-    columns = (bars.sessions.astype(np.int64), *(bars.field(name) for name in FIELDS))
-    digest = sha256(b"".join(column[:count].tobytes() for column in columns)).hexdigest()
-    return f"{bars.sessions[0]} {count} {digest}"
-
-
-def unchanged(answer: str | None, bars: Bars) -> int:
-    """Return how many of the first bars are those of an earlier answer, known by its mark."""
-    count = int(answer.split()[1]) if answer else 0
-    return count if count <= len(bars) and mark(bars, count) == answer else 0
-
-
-def _revisions(kept: Kept, bars: Bars) -> NDArray[np.int64]:
+def _revisions(kept: Newest, bars: Bars) -> NDArray[np.int64]:
     """Return which revision each bar, (n,), is to be stored as; 0 where it is there already."""
     before = kept.bars
     if not len(before):
@@ -165,7 +165,7 @@ def _revisions(kept: Kept, bars: Bars) -> NDArray[np.int64]:
     for name in FIELDS:
         old, new = before.field(name)[at], bars.field(name)
         # NaN marks what a close-only source leaves empty.
-        same &= (old == new) | (np.isnan(old) & np.isnan(new))
+        same &= (np.abs(new - old) <= NOISE * np.abs(old)) | (np.isnan(old) & np.isnan(new))
     return np.where(same, 0, np.where(found, kept.revisions[at], 0) + 1)
 
 

@@ -139,6 +139,8 @@ class Forecast:
     quantile95: float
     basis: float
     status: Literal["ok", "fallback"] = "ok"
+    carried: int = 0
+    """Of the sessions that the network read, those to which a value was carried."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The tables of the ledger.
 
-`forecast` is append-only (a trigger of the first migration refuses UPDATE and DELETE); bars are
-append-only by revision. `tally` holds running sums kept up to date with each score, so that
-accuracy over millions of forecasts is a read of a few rows.
+`forecast` is append-only (a trigger of the first migration refuses UPDATE and DELETE); bars and
+actions are append-only by revision. `tally` holds running sums kept up to date with each score, so
+that accuracy over millions of forecasts is a read of a few rows.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from forecaster.ledger.types import Flag, Moment, Real, Session, Whole
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: what a database must be at for this program to use it."""
 
 LARGEST = 1e300
@@ -72,6 +72,11 @@ KINDS = ("live", "backfill", "backtest")
 LEVELS = (0.80, 0.95)
 FINISHED = ("done", "fallback")
 """States of a series' night after which there is nothing left to do."""
+ORIGINS = ("told", "inferred")
+HELD = ("bar", "action", "answer")
+RESOLUTIONS = ("accepted", "confirmed", "corrected")
+STATES = ("pending", "running", "done", "degraded", "deferred", "failed", "interrupted", "missed")
+"""Of a run."""
 
 instrument = _table(
     "instrument",
@@ -83,8 +88,8 @@ instrument = _table(
     _need("historical", Flag),
     _need("attribution", Text),
     _need("created_at", Moment),
-    # The newest answer's first session, number of bars and their digest: all of them are stored.
-    # Who writes bars in another way than `store_quotes` empties it.
+    # The newest answer's first session, number of bars and their digest: what it said is stored, or
+    # held. Who writes bars in another way than `store_quotes` empties it.
     Column("answer", Text),
     UniqueConstraint("source", "symbol"),
 )
@@ -124,14 +129,79 @@ bar = _table(
     *_finite("open", "high", "low", "close", "volume"),
 )
 
+# A revision without split and dividend takes back what was said before.
 action = _table(
     "action",
     _ref("instrument_id", "instrument", primary_key=True),
     Column("session", Session, primary_key=True),
+    Column("revision", Whole, primary_key=True),
     _need("split", Real),
     _need("dividend", Real),
+    # Whether the source told of it, or its prices did.
+    _need("origin", Text),
     _need("first_seen_at", Moment),
     *_finite("split", "dividend"),
+    _one_of("origin", *ORIGINS),
+)
+
+# What a source said that is not believed. The same thing, said again, is seen again.
+quarantine = _table(
+    "quarantine",
+    _key(),
+    _ref("instrument_id", "instrument"),
+    Column("session", Session),
+    _need("what", Text),
+    _need("reason_code", Text),
+    _need("reason", Text),
+    # What was said, as far as it is a finite number.
+    Column("open", Real),
+    Column("high", Real),
+    Column("low", Real),
+    Column("close", Real),
+    Column("volume", Real),
+    Column("split", Real),
+    Column("dividend", Real),
+    _need("first_seen_at", Moment),
+    _need("last_seen_at", Moment),
+    Column("resolved_at", Moment),
+    Column("resolution", Text),
+    *_finite("open", "high", "low", "close", "volume", "split", "dividend"),
+    _one_of("what", *HELD),
+    _one_of("resolution", *RESOLUTIONS),
+    Index("ix_quarantine_instrument_id", "instrument_id", "session"),
+)
+
+# What was noticed about prices that are used all the same.
+alert = _table(
+    "alert",
+    _key(),
+    _ref("instrument_id", "instrument"),
+    _need("session", Session),
+    _need("code", Text),
+    _need("message", Text),
+    _need("raised_at", Moment),
+    Index("ix_alert_instrument_id", "instrument_id", "raised_at"),
+)
+
+# Each time that a source was asked, or left alone, for an instrument that may be none.
+pull = _table(
+    "pull",
+    _key(),
+    _need("source", Text),
+    _need("symbol", Text),
+    _need("pulled_at", Moment),
+    # What the source said, and what is made of it.
+    _need("said", Text),
+    _need("outcome", Text),
+    _need("reason", Text),
+    _need("requests", Whole),
+    _need("new_bars", Whole),
+    _need("revised_bars", Whole),
+    _need("held_bars", Whole),
+    # The source is to be left alone until then.
+    Column("resumes_at", Moment),
+    Index("ix_pull_symbol", "source", "symbol", "pulled_at"),
+    Index("ix_pull_source", "source", "pulled_at"),
 )
 
 backtest = _table(
@@ -168,7 +238,7 @@ run = _table(
     _need("seconds", Real),
     *_finite("seconds"),
     _one_of("kind", *KINDS),
-    _one_of("state", "running", "done", "degraded", "failed"),
+    _one_of("state", *STATES),
     Index("uq_run_night", "kind", func.coalesce(text("backtest_id"), 0), "calendar", "session",
           unique=True),
 )  # fmt: skip
@@ -262,6 +332,8 @@ forecast = _table(
     _need("quantile95", Real),
     # Product of the split ratios up to the cutoff, as known then: the prices it was made in.
     _need("basis", Real),
+    # Of the sessions that the network read, those without a bar, to which a value was carried.
+    _need("carried", Whole, server_default=text("0")),
     _one_of("kind", *KINDS),
     _one_of("status", "ok", "fallback"),
     CheckConstraint("horizon >= 1", name="horizon_positive"),

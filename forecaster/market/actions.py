@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from forecaster.market.frames import Floats, Sessions, frame_columns, frame_sessions, refuse
+from forecaster.market.frames import Floats, Mask, Sessions, frame_columns, frame_sessions, refuse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,38 @@ class Actions:
         """Return the number of sessions with an action."""
         return len(self.sessions)
 
+    def where(self, wanted: Mask) -> Actions:
+        """Return the actions for which `wanted`, (k,), holds."""
+        return Actions(self.sessions[wanted], self.splits[wanted], self.dividends[wanted])
+
+    def since(self, session: np.datetime64) -> Actions:
+        """Return the actions of a session and later."""
+        return self.where(self.sessions >= session)
+
+    def on(self, sessions: Sessions) -> Actions:
+        """Return the actions of these sessions."""
+        return self.where(np.isin(self.sessions, sessions))
+
+    def off(self, sessions: Sessions) -> Actions:
+        """Return the actions of all other sessions."""
+        return self.where(~np.isin(self.sessions, sessions))
+
+    def joined(self, other: Actions) -> Actions:
+        """Return the actions of both, the other's where they are of the same session."""
+        mine = self.off(other.sessions)
+        days = np.concatenate([mine.sessions, other.sessions])
+        order = np.argsort(days)
+        return Actions(
+            days[order],
+            np.concatenate([mine.splits, other.splits])[order],
+            np.concatenate([mine.dividends, other.dividends])[order],
+        )
+
+
+def no_actions() -> Actions:
+    """Return no actions."""
+    return Actions(np.array([], dtype="datetime64[D]"), np.array([]), np.array([]))
+
 
 def actions_from_frame(frame: pd.DataFrame | None) -> Actions:
     """Turn the actions that a source returned into Actions; None means there are none.
@@ -50,7 +82,7 @@ def actions_from_frame(frame: pd.DataFrame | None) -> Actions:
         DataError: naming the first offending session and how many there are.
     """
     if frame is None or frame.empty:
-        return Actions(np.array([], dtype="datetime64[D]"), np.array([]), np.array([]))
+        return no_actions()
     days = frame_sessions(frame)
     splits, dividends = frame_columns(frame, split=1.0, dividend=0.0)
     wrong_split = ~(np.isfinite(splits) & (splits > 0))

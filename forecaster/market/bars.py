@@ -1,33 +1,18 @@
-"""Bars, and the one validation that every source's prices pass."""
+"""Bars: what one instrument was traded for, session by session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forecaster.errors import DataError
 from forecaster.market.calendars import Calendar
-from forecaster.market.frames import (
-    Floats,
-    Mask,
-    Sessions,
-    frame_columns,
-    frame_sessions,
-    refuse,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from forecaster.market.frames import Floats, Mask, Sessions
 
 FIELDS = ("open", "high", "low", "close", "volume")
 
-# Vendors compute and round each of the four prices on their own.
-ROUNDING = 1e-9
-# No price or volume comes near it, and returns beyond it would overflow.
-LARGEST = 1e30
 # Longer than any exchange has been closed in a row since 1914.
 LONGEST_CLOSURE = np.timedelta64(31, "D")
 
@@ -63,33 +48,19 @@ class Bars:
         values: Floats = getattr(self, name)
         return values
 
+    def where(self, wanted: Mask) -> Bars:
+        """Return the bars for which `wanted`, (n,), holds."""
+        return Bars(self.sessions[wanted], *(self.field(name)[wanted] for name in FIELDS))
+
     def upto(self, session: date | np.datetime64) -> Bars:
         """Return the bars of `session` and before."""
         n = int(np.searchsorted(self.sessions, np.array(session, "datetime64[D]"), side="right"))
         return Bars(self.sessions[:n], *(self.field(name)[:n] for name in FIELDS))
 
 
-def bars_from_frame(frame: pd.DataFrame) -> Bars:
-    """Turn what a source returned into Bars, or say what is wrong with it.
-
-    Zero and negative prices pass: oil once closed at -36.98. Who takes logarithms refuses them.
-
-    Args:
-        frame: indexed by session (no zone, no time of day, ascending, unique); columns: close and
-            any of open, high, low, volume, as traded. NaN is allowed everywhere but in close.
-
-    Raises:
-        DataError: naming the first offending session and how many there are.
-    """
-    if frame.empty:
-        raise DataError("there are no bars", code="empty")
-    if "close" not in frame.columns:
-        found = ", ".join(map(str, frame.columns))
-        raise DataError(f"there is no close among the columns ({found})", code="columns")
-    columns = frame_columns(frame, **dict.fromkeys(FIELDS, np.nan))
-    bars = Bars(frame_sessions(frame), *columns)
-    _check_values(bars)
-    return bars
+def no_bars() -> Bars:
+    """Return no bars."""
+    return Bars(np.zeros(0, "datetime64[D]"), *(np.zeros(0) for _ in FIELDS))
 
 
 def missing_sessions(bars: Bars, calendar: Calendar) -> Sessions:
@@ -116,45 +87,3 @@ def _lacking(sessions: Sessions, known: Sessions) -> Sessions:
     at = np.minimum(np.searchsorted(known, sessions), len(known) - 1)
     lacking: Sessions = sessions[known[at] != sessions]
     return lacking
-
-
-def _check_values(bars: Bars) -> None:
-    close, volume = bars.close, bars.volume
-    days = bars.sessions
-    refuse(~np.isfinite(close), days, "have no finite close", code="not_finite", close=close)
-    for name in FIELDS:
-        values = bars.field(name)
-        refuse(np.isinf(values), days, f"have an infinite {name}", code="not_finite")
-        impossible = np.abs(values) > LARGEST
-        refuse(impossible, days, f"have an impossible {name}", code="too_large", value=values)
-    refuse(volume < 0, days, "have a negative volume", code="negative_volume", volume=volume)
-    _check_ranges(bars)
-
-
-def _check_ranges(bars: Bars) -> None:
-    # Comparisons with NaN are false, so that what is left empty is not compared.
-    low, high = bars.low, bars.high
-    refuse(
-        _above(low, high),
-        bars.sessions,
-        "have a high below their low",
-        code="high_below_low",
-        high=high,
-        low=low,
-    )
-    for name in ("open", "close"):
-        price = bars.field(name)
-        refuse(
-            _above(low, price) | _above(price, high),
-            bars.sessions,
-            f"have the {name} outside low and high",
-            code="outside_range",
-            **{name: price, "low": low, "high": high},
-        )
-
-
-def _above(upper: Floats, lower: Floats) -> Mask:
-    """Return where `upper` is above `lower` by more than rounding."""
-    room = ROUNDING * np.maximum(np.abs(upper), np.abs(lower))
-    above: Mask = upper > lower + room
-    return above

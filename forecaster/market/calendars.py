@@ -6,15 +6,20 @@ when it is asked about a date outside. Nothing here reads the clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from typing import Protocol
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from forecaster.errors import DataError
+from forecaster.errors import ConfigError, DataError
+from forecaster.market.amended import amended
 from forecaster.market.frames import Sessions
-from forecaster.market.rules import Rule, Table, find_rule
+from forecaster.market.rules import Rule, Table, find_rule, own_name
+
+if TYPE_CHECKING:
+    from forecaster.config import Amendment
 
 YEARS_BEFORE = 5  # what a table holds more than was asked for, so that it seldom has to grow
 YEARS_AFTER = 1
@@ -145,7 +150,53 @@ def get_calendar(name: str) -> Calendar:
     return TableCalendar(find_rule(name))
 
 
-def infer_calendar(sessions: Sessions) -> str:
+class Calendars:
+    """Every calendar by its name, with the days amended that the library has otherwise."""
+
+    def __init__(self, amendments: Sequence[Amendment] = ()) -> None:
+        self._written = amendments
+        self._amended: dict[str, Calendar] = {}
+
+    def get(self, name: str) -> Calendar:
+        """Return the calendar of a name; see `get_calendar`.
+
+        Raises:
+            ConfigError: there is no such calendar, or an amendment is of one that there is not.
+        """
+        if not self._written:
+            return get_calendar(name)
+        own = own_name(name)
+        if not (amendments := self._by_calendar.get(own)):
+            return get_calendar(name)
+        if own not in self._amended:
+            self._amended[own] = TableCalendar(amended(find_rule(name), amendments))
+        return self._amended[own]
+
+    def check(self) -> None:
+        """Refuse amendments of calendars that there are not.
+
+        Raises:
+            ConfigError: naming the line.
+        """
+        _ = self._by_calendar
+
+    @cached_property
+    def _by_calendar(self) -> dict[str, list[Amendment]]:
+        found: dict[str, list[Amendment]] = {}
+        for one in self._written:
+            try:
+                found.setdefault(own_name(one.calendar), []).append(one)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{one.where}: {error.message}", remedy=error.remedy, code=error.code
+                ) from error
+        return found
+
+
+LIBRARY = Calendars()
+
+
+def infer_calendar(sessions: Sessions, calendars: Calendars = LIBRARY) -> str:
     """Return the calendar that (n,) datetime64[D] sessions seem to follow.
 
     "24/7" where one falls on a weekend, "XNYS" where the newest 500 are exactly New York's, and
@@ -155,7 +206,7 @@ def infer_calendar(sessions: Sessions) -> str:
         return "24/7"
     newest = sessions[-NEWEST:]
     if len(newest):
-        new_york = get_calendar("XNYS").sessions(newest[0].item(), newest[-1].item())
+        new_york = calendars.get("XNYS").sessions(newest[0].item(), newest[-1].item())
         if np.array_equal(new_york, newest):
             return "XNYS"
     return "weekdays"

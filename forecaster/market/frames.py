@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,12 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def frame_sessions(frame: pd.DataFrame) -> Sessions:
-    """Return the index of `frame` as sessions, (n,) datetime64[D], strictly increasing.
+def frame_sessions(frame: pd.DataFrame, *, unique: bool = True) -> Sessions:
+    """Return the index of `frame` as sessions, (n,) datetime64[D], increasing.
 
     Raises:
-        DataError: the index holds no dates, times of day, a zone, gaps, disorder or duplicates.
+        DataError: the index holds no dates, times of day, a zone, gaps, disorder, or duplicates
+            where they are to be `unique`.
     """
     import pandas as pd  # noqa: PLC0415 - who hands a frame over has loaded it
 
@@ -44,7 +46,8 @@ def frame_sessions(frame: pd.DataFrame) -> Sessions:
     refuse(stamps != days, days, "carry a time of day", code="not_sessions")
     steps = np.diff(days, prepend=days[:1] - 1).astype(np.int64)
     refuse(steps < 0, days, "come after a later one", code="unsorted")
-    refuse(steps == 0, days, "are there twice", code="duplicate")
+    if unique:
+        refuse(steps == 0, days, "are there twice", code="duplicate")
     return days
 
 
@@ -69,15 +72,28 @@ def frame_columns(frame: pd.DataFrame, **defaults: float) -> list[Floats]:
 
 def refuse(wrong: Mask, sessions: Sessions, what: str, *, code: str, **values: Floats) -> None:
     """Raise a DataError where `wrong` holds, with the count and the first session's `values`."""
-    count = int(np.count_nonzero(wrong))
-    if count:
-        first = int(np.argmax(wrong))
-        shown = ", ".join(f"{name} {column[first]:g}" for name, column in values.items())
-        raise DataError(
-            f"{count} of {len(sessions)} sessions {what}, first {sessions[first]}"
-            + (f" ({shown})" if shown else ""),
-            code=code,
-        )
+    if wrong.any():
+        raise counted(wrong, sessions, what, code=code, shown=values)
+
+
+def counted(
+    wrong: Mask,
+    sessions: Sessions,
+    what: str,
+    *,
+    code: str,
+    shown: Mapping[str, Floats],
+    remedy: str = "",
+) -> DataError:
+    """Return the error for the sessions where `wrong` holds: how many, and the first's values."""
+    first = int(np.argmax(wrong))
+    values = ", ".join(f"{name} {column[first]:g}" for name, column in shown.items())
+    return DataError(
+        f"{np.count_nonzero(wrong)} of {len(sessions)} sessions {what}, first {sessions[first]}"
+        + (f" ({values})" if values else ""),
+        remedy=remedy,
+        code=code,
+    )
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Floats:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from forecaster.errors import ConfigError
 from forecaster.market.frames import Sessions
+from forecaster.market.mended import mend_offsets
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
@@ -25,6 +27,8 @@ Table = tuple[Sessions, Sessions]
 USUAL = date(1990, 1, 1), date(2040, 12, 31)
 # A month within the bounds of every exchange calendar, to ask for the bounds themselves.
 ANY_MONTH = date(2022, 1, 1), date(2022, 1, 31)
+OWN = "ECB", "weekdays", "24/7"  # not of the library, or not by its rule
+FRANKFURT = "Europe/Berlin"
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 
@@ -32,7 +36,8 @@ EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 class Rule:
     """How the table of one calendar is computed, and for which dates that is possible.
 
-    `usual` are the dates for which it is computed in any case, where that is best.
+    `usual` are the dates for which it is computed in any case, where that is best; `zone` is
+    where its clocks are.
     """
 
     name: str
@@ -40,8 +45,10 @@ class Rule:
     earliest: date = EARLIEST
     latest: date = LATEST
     usual: tuple[date, date] | None = None
+    zone: str = "UTC"
 
 
+@cache
 def find_rule(name: str) -> Rule:
     """Return the rule of a calendar's name.
 
@@ -53,17 +60,30 @@ def find_rule(name: str) -> Rule:
     if name == "weekdays":
         return Rule(name, _weekdays)
     if name == "ECB":
-        return Rule(name, _ecb, earliest=date(1999, 1, 4))
+        return Rule(name, _ecb, earliest=date(1999, 1, 4), zone=FRANKFURT)
     return _exchange_rule(name)
 
 
-def _exchange_rule(name: str) -> Rule:
+@cache
+def own_name(name: str) -> str:
+    """Return the one name of a calendar that may be known by others.
+
+    Raises:
+        ConfigError: there is no such calendar.
+    """
+    if name in OWN:
+        return name
     import exchange_calendars  # noqa: PLC0415 - 0.4 s that a cached rule saves
 
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if name not in known:
-        raise _unknown(name, [*known, "ECB", "weekdays"])
-    name = exchange_calendars.resolve_alias(name)
+        raise _unknown(name, [*known, *OWN])
+    resolved: str = exchange_calendars.resolve_alias(name)
+    return resolved
+
+
+def _exchange_rule(name: str) -> Rule:
+    name = own_name(name)
     try:
         # The library keeps the last one that it computed: the table costs nothing more.
         some, usual = _exchange(name, *USUAL), USUAL
@@ -76,6 +96,7 @@ def _exchange_rule(name: str) -> Rule:
         earliest=earliest.date() if earliest else EARLIEST,
         latest=latest.date() if latest else LATEST,
         usual=usual,
+        zone=str(some.tz),
     )
 
 
@@ -92,6 +113,7 @@ def _exchange(name: str, first: date, last: date) -> ExchangeCalendar:
         with warnings.catch_warnings():
             # The library uses pandas calls that pandas 4 will change; nothing of ours.
             warnings.simplefilter("ignore")
+            mend_offsets()
             return exchange_calendars.get_calendar(name, start=str(first), end=str(last))
     # Some of its calendars break with some versions of pandas, each in its own way.
     except Exception as error:
@@ -129,7 +151,7 @@ def _ecb(first: date, last: date) -> Table:
     closed = holidays.financial_holidays("ECB", years=range(first.year, last.year + 1))
     days, _ = _weekdays(first, last)
     days = np.setdiff1d(days, np.array(sorted(closed), dtype="datetime64[D]"))
-    published = time(16, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    published = time(16, 0, tzinfo=ZoneInfo(FRANKFURT))
     moments = [datetime.combine(day, published).astimezone(UTC) for day in days.tolist()]
     closes = [moment.replace(tzinfo=None) for moment in moments]
     return days, np.array(closes, dtype="datetime64[us]")

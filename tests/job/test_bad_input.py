@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -156,14 +157,9 @@ SOURCE = """
         ("return Quotes(bars=PRICES[::-1], historical=True)", ["come after a later one"]),
         ("return Quotes(PRICES.rename(columns=str.title), historical=True)", ["close"]),
         ("return Quotes(PRICES.astype(object).replace(5, 'five'), historical=True)", ["number"]),
-        ("return Quotes(PRICES.replace(5, float('inf')), historical=True)", ["finite"]),
         ("return Quotes(bars=PRICES, historical=True, calendar='NOPE')", ["NOPE"]),
         ("return Quotes(bars=PRICES, historical=True, calendar=7)", ["source odd"]),
         ("return Quotes(bars=PRICES, historical=True, actions='none')", ["source odd"]),
-        (
-            "return Quotes(bars=PRICES, historical=True, calendar='XNYS')",
-            ["does not trade", "2023-01-02"],
-        ),
     ],
 )
 def test_source_that_misbehaves(project: Project, body: str, words: list[str]) -> None:
@@ -172,6 +168,34 @@ def test_source_that_misbehaves(project: Project, body: str, words: list[str]) -
     beside_a_good_series(project, 'source = "odd"\nsymbol = "BAD"')
     assert_only_bad_fails(project, *words)
     assert project.sql("SELECT count(*) FROM instrument") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            "return Quotes(PRICES.replace(5, float('inf')), historical=True)",
+            ["the bar of 2023-01-06 is held", "finite"],
+        ),
+        (
+            "return Quotes(bars=PRICES, historical=True, calendar='XNYS')",
+            ["the bar of 2023-01-02 is held", "XNYS does not trade", "so are 5 more"],
+        ),
+    ],
+)
+def test_source_with_bad_rows(project: Project, body: str, words: list[str]) -> None:
+    """Rows that cannot be are held and told of; the others are stored."""
+    project.plugin("odd", SOURCE.replace("BODY", body))
+    beside_a_good_series(project, 'source = "odd"\nsymbol = "BAD"')
+    told = command(project, "-q", "run")
+    assert told.code == 1
+    (line,) = [line for line in told.lines if line.startswith("BAD: ")]
+    for word in words:
+        assert word in line
+    held = len(project.sql("SELECT * FROM quarantine_history WHERE symbol = 'BAD'"))
+    stored = len(project.sql("SELECT * FROM bar_history WHERE symbol = 'BAD'"))
+    assert held > 0
+    assert held + stored == len(pd.bdate_range("2023-01-02", "2023-06-30"))
 
 
 def csv_series(
@@ -210,7 +234,7 @@ def test_gaps_are_refused_or_dropped(project: Project) -> None:
     """A missing session stops its series, unless it is told to go on without."""
     days = [day for k, day in enumerate(DAYS) if k not in (70, 71)]
     csv_series(project, CLOSES[: len(days)], days, more='calendar = "XNYS"')
-    line = assert_only_bad_fails(project, "2 sessions", str(DAYS[70]), 'missing = "drop"')
+    line = assert_only_bad_fails(project, "2 sessions", str(DAYS[70]), "bars check", '"drop"')
     assert "XNYS" in line
     beside_a_good_series(
         project, 'source = "csv"\nsymbol = "BAD"', more='calendar = "XNYS"\nmissing = "drop"'
@@ -219,7 +243,7 @@ def test_gaps_are_refused_or_dropped(project: Project) -> None:
 
 
 def test_non_positive_prices(project: Project) -> None:
-    """A price that has no logarithm is refused; as differences the same values are forecast."""
+    """A price that has no logarithm is held; as differences the same values are forecast."""
     closes = [*CLOSES[:90], -36.98, *CLOSES[91:]]
     csv_series(project, closes)
     assert_only_bad_fails(project, "-36.98", str(DAYS[90]), 'values = "difference"')
@@ -230,7 +254,7 @@ def test_non_positive_prices(project: Project) -> None:
 def test_foreign_sessions(project: Project) -> None:
     """Bars on days that the named calendar does not trade are refused, the first one named."""
     csv_series(project, CLOSES[:100], get_days("2023-01-01", 100), more='calendar = "XNYS"')
-    assert_only_bad_fails(project, "does not trade", "2023-01-01", "calendar")
+    assert_only_bad_fails(project, "XNYS does not trade", "2023-01-01", "name the calendar")
 
 
 def get_days(first: str, count: int) -> list[date]:

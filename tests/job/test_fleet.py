@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from forecaster.job import report, run, settle
+from forecaster.job import report, run, take
 from forecaster.job.report import gather
 from forecaster.ledger import Ledger
 from forecaster.ledger.quotes import Answer, Stored, store_quotes
@@ -45,7 +45,7 @@ def test_the_size_of_chunks_changes_nothing(
     """One series at a time, five, or all at once: the same rows in the same order."""
     found = []
     for size in (64, 5, 1):
-        for module in (run, settle, report):
+        for module in (run, take, report):
             monkeypatch.setattr(module, "CHUNK", size)
         found.append(worked(tmp_path / str(size)))
     assert found[0] == found[1] == found[2]
@@ -55,14 +55,14 @@ def test_long_histories_are_stored_a_few_at_a_time(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the files, a transaction stays short: other programs wait for its end."""
-    monkeypatch.setattr(settle, "BARS", 300, raising=False)
+    monkeypatch.setattr(take, "BARS", 300, raising=False)
     stored = []
 
     def store(ledger: Ledger, answers: Sequence[Answer], *, now: datetime) -> list[Stored]:
         stored.append(sum(len(one.bars) for one in answers))
         return store_quotes(ledger, answers, now=now)
 
-    monkeypatch.setattr(settle, "store_quotes", store)
+    monkeypatch.setattr(take, "store_quotes", store)
     fleet(project, SYMBOLS, 110)
     summary = project.run()
     assert (summary.status, summary.bars_pulled) == ("done", sum(stored))

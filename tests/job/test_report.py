@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from forecaster.errors import ConfigError
 from forecaster.hooks import SeriesReport
@@ -164,3 +165,50 @@ def test_split_of_the_sample_is_told_in_new_shares(tmp_path: Path) -> None:
     rows = {(row["cutoff"], row["horizon"]): row for row in found.past}
     stored = dict(project.sql("SELECT cutoff, baseline FROM forecast_history WHERE horizon = 1"))
     assert rows["2005-02-25", 1]["baseline"] == stored["2005-02-25"] / 2
+
+
+def test_what_is_held_and_noticed_is_told_of_its_own_series(feed: Project) -> None:
+    """Open rows and alerts of the last 30 days; the other series has none of them."""
+    now = evening(DAYS[-1])
+    closes = walk(len(DAYS))
+    for symbol in "AB":
+        feed.quote(symbol, DAYS[:-1], closes[:-1])
+    feed.follow("A", "B", source="feed", settings="[schedule]\ninitial_backfill = 0")
+    feed.run(evening(DAYS[-2]))
+    feed.quote("A", DAYS, [*closes[:-3], closes[-3] * 1.05, closes[-2], closes[-1] / 3])
+    feed.quote("B", DAYS, closes)
+    feed.write(
+        "INSERT INTO alert (instrument_id, session, code, message, raised_at) "
+        "VALUES (1, '2023-05-01', 'revised', 'long ago', '2023-05-01T00:00:00.000000+00:00')"
+    )
+    summary = feed.run(now)
+    with feed.job(now) as job:
+        told = {one.name: one for one in gather(job, summary).series}
+    [held], [alert] = told["A"].held, told["A"].alerts
+    assert (held["session"], held["reason_code"], held["resolved_at"]) == (
+        str(DAYS[-1]), "jump", None,
+    )  # fmt: skip
+    assert list(held) == [
+        row[1] for row in feed.sql("SELECT * FROM pragma_table_info('quarantine_history')")
+    ]
+    assert alert["code"] == "revised"
+    assert str(DAYS[-3]) in alert["message"]
+    assert summary.alerts == (f"A: {alert['message']}",)
+    assert (told["B"].held, told["B"].alerts) == ((), ())
+
+
+def test_many_series_without_doubts_cost_two_statements(feed: Project) -> None:
+    """What is held and noticed is read for many series together."""
+    names = [f"S{k}" for k in range(5)]
+    for name in names:
+        feed.quote(name, DAYS, walk(len(DAYS)))
+    feed.follow(*names, source="feed", settings="[schedule]\ninitial_backfill = 0")
+    feed.run(evening(DAYS[-1]))
+    asked: list[str] = []
+    with feed.job(evening(DAYS[-1])) as job:
+        event.listen(
+            job.ledger.engine, "before_cursor_execute", lambda *args: asked.append(args[2])
+        )
+        gather(job, None)
+    for view in ("quarantine_history", "alert_history"):
+        assert sum(view in statement for statement in asked) == 1

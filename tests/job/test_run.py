@@ -241,7 +241,7 @@ def test_switched_field_is_a_new_series_even_while_the_source_is_down(feed: Proj
     feed.follow("A", source="feed", more='name = "mine"\nfield = "open"', settings=settings)
     summary = feed.run(evening(days[-1]))
     assert summary.forecasts == 9
-    assert summary.problems == ("mine: the feed is down; wait",)
+    assert summary.problems == ()  # nothing is missing: it is not asked
     opens = {price for (price,) in feed.sql("SELECT open FROM bar")}
     said = feed.sql("SELECT field, baseline FROM forecast_history")
     assert {name for name, _ in said} == {"open", "close"}
@@ -268,8 +268,10 @@ def test_late_bar_defers_the_night(feed: Project) -> None:
     feed.follow("A", source="feed", settings="[schedule]\ninitial_backfill = 0")
     feed.quote("A", days[:-1], closes[:-1])
     summary = feed.run(evening(days[-1]))
-    assert "no bar for session 2023-06-30" in summary.problems[0]
-    assert feed.sql("SELECT status, reason_code FROM run_series") == [("deferred", "no_bar")]
+    assert "no bar of A for session 2023-06-30" in summary.problems[0]
+    assert summary.status == "deferred"
+    assert feed.sql("SELECT status, reason_code FROM run_series") == [("deferred", "incomplete")]
+    assert feed.sql("SELECT state FROM run") == [("deferred",)]
     assert feed.sql("SELECT count(*) FROM forecast") == [(0,)]
     feed.quote("A", days, closes)
     assert feed.run(evening(days[-1]) + timedelta(hours=1)).status == "done"
@@ -354,14 +356,17 @@ def test_an_instrument_keeps_its_calendar_whichever_series_is_run(project: Proje
 
 
 def test_corrected_file_is_read_again_from_its_beginning(project: Project) -> None:
-    """A wrong price long ago is a revision once it is corrected, and the series is forecast."""
+    """A wrong price long ago is held until it is corrected; then the series is forecast."""
     days, closes = xnys("2023-01-03", "2023-06-30"), walk(124)
     project.quote("A", days, [*closes[:60], 0.0, *closes[61 : len(days)]])
     project.follow("A")
-    assert "log returns need positive prices" in project.run().problems[0]
+    assert f"the bar of {days[60]} is held: no positive close" in project.run().problems[0]
+    assert f"{days[60]}" in project.run().problems[0]
     project.quote("A", days, closes[: len(days)])
     assert project.run().status == "done"
-    assert project.sql("SELECT close FROM bar WHERE revision = 2") == [(closes[60],)]
+    stored = project.sql("SELECT close FROM bar WHERE session = ?", str(days[60]))
+    assert stored == [(closes[60],)]
+    assert project.sql("SELECT resolution FROM quarantine") == [("corrected",)]
 
 
 def test_prices_of_the_future_are_refused(project: Project) -> None:
@@ -375,15 +380,19 @@ def test_prices_of_the_future_are_refused(project: Project) -> None:
 
 
 def test_impossible_price_fails_its_series_alone(project: Project) -> None:
-    """A price that no table would take is told by series and session; the others go on."""
+    """A price that no table would take is held, with its series and session; the rest goes on."""
     days = xnys("2023-01-03", "2023-06-30")
     project.quote("A", days, walk(len(days)))
     project.quote("B", days, [*walk(len(days))[:-1], 1e301])
     project.follow("A", "B")
     summary = project.run()
     assert (summary.status, len(project.said(series="A", kind="live"))) == ("degraded", 3)
-    assert summary.problems[0].startswith("B: 1 of")
-    assert "impossible close" in summary.problems[0]
+    (problem,) = summary.problems
+    assert problem.startswith(
+        f"B: the bar of {days[-1]} is held: an impossible close (close 1e+301)"
+    )
+    # The last good data stays in use.
+    assert {cutoff for _, cutoff, _ in project.said(series="B", kind="live")} == {str(days[-2])}
 
 
 def test_initial_backfill_is_complete_when_every_night_is(project: Project) -> None:

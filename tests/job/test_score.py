@@ -89,14 +89,14 @@ def test_split_works_on_volumes_the_other_way_round(tmp_path: Path) -> None:
 
 
 def test_split_that_is_told_late_leaves_outcomes_alone(feed: Project) -> None:
-    """The price of the cutoff was halved already: its split, told a night later, halves nothing."""
+    """The price of the cutoff was divided already: a split told a night later divides nothing."""
     closes = walk(len(DAYS))
     split = 80
-    traded = [close if k < split else close / 2 for k, close in enumerate(closes)]
+    traded = [close if k < split else close / 1.25 for k, close in enumerate(closes)]
     feed.follow("A", source="feed", settings=NO_BACKFILL)
     feed.quote("A", DAYS, traded)
     feed.run(evening(DAYS[split]))
-    feed.quote("A", DAYS, traded, split=[2.0 if k == split else "" for k in range(len(DAYS))])
+    feed.quote("A", DAYS, traded, split=[1.25 if k == split else "" for k in range(len(DAYS))])
     feed.run(evening(DAYS[split + 1]))
     ((actual,),) = feed.sql(
         "SELECT actual FROM forecast_history WHERE cutoff = ? AND horizon = 1", str(DAYS[split])

@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 VIEWS = {
-    "accuracy", "backtest_accuracy", "bar_history", "calibration", "current_tally",
-    "decision_history", "forecast_history", "forecast_revision", "latest_forecast",
-    "model_history", "run_history", "series_history",
+    "accuracy", "action_history", "alert_history", "backtest_accuracy", "bar_history",
+    "calibration", "current_tally", "decision_history", "forecast_history", "forecast_inputs",
+    "forecast_revision", "latest_forecast", "model_history", "pull_history",
+    "quarantine_history", "run_history", "series_history",
 }  # fmt: skip
 
 

@@ -145,11 +145,12 @@ def test_a_done_series_does_not_fail_later(ledger: Ledger) -> None:
 @pytest.mark.parametrize(("counts", "state"), [
     ({"done": 3}, "done"), ({"done": 1, "fallback": 2}, "done"), ({"fallback": 1}, "done"),
     ({"done": 1, "failed": 1}, "degraded"), ({"fallback": 1, "deferred": 1}, "degraded"),
-    ({"failed": 2}, "failed"), ({"deferred": 1}, "failed"), ({}, "done"),
+    ({"failed": 2}, "failed"), ({"deferred": 1}, "deferred"), ({}, "done"),
+    ({"deferred": 1, "failed": 1}, "failed"),
     ({"strained": 1}, "degraded"), ({"done": 3, "strained": 1}, "degraded"),
 ])  # fmt: skip
 def test_a_run_ends_as_its_series_did(counts: dict[str, int], state: str) -> None:
-    """Done when all series are, failed when none is, degraded between or with a problem."""
+    """Done when all series are, deferred when all wait, failed when none is done, else degraded."""
     assert end_state(counts) == state
 
 

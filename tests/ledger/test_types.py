@@ -103,9 +103,12 @@ def test_every_real_is_finite_whoever_writes(ledger: Ledger) -> None:
     for number in range(3):
         store(ledger, live(number), worked(ledger, live(number), one))
     with ledger.writing() as connection:
-        row = {"instrument_id": 1, "session": day(0), "split": 2.0, "dividend": 0.0,
-               "first_seen_at": NOW}  # fmt: skip
-        connection.execute(insert(metadata.tables["action"]), [row])
+        acted = {"instrument_id": 1, "session": day(0), "revision": 1, "split": 2.0,
+                 "dividend": 0.0, "origin": "told", "first_seen_at": NOW}  # fmt: skip
+        connection.execute(insert(metadata.tables["action"]), [acted])
+        held = {"instrument_id": 1, "what": "bar", "reason_code": "jump", "reason": "it jumped",
+                "first_seen_at": NOW, "last_seen_at": NOW}  # fmt: skip
+        connection.execute(insert(metadata.tables["quarantine"]), [held])
     before = contents(ledger)
     big = BIG[ledger.url.get_backend_name()]
     for table in metadata.tables.values():

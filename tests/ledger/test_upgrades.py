@@ -36,7 +36,8 @@ def columns_at(url: str) -> dict[str, list[str]]:
     """Return the columns that each table of ours has in a database."""
     engine = make_engine(parse_url(url), ours=False)
     looking = inspect(engine)
-    found = {name: [one["name"] for one in looking.get_columns(name)] for name in metadata.tables}
+    there = metadata.tables.keys() & set(looking.get_table_names())
+    found = {name: [one["name"] for one in looking.get_columns(name)] for name in there}
     engine.dispose()
     return found
 
@@ -65,7 +66,8 @@ def copy_to_postgresql(old: str, url: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         for table in metadata.sorted_tables:
-            given = [dict(zip(columns[table.name], row, strict=True)) for row in rows[table.name]]
+            names = columns.get(table.name, [])
+            given = [dict(zip(names, row, strict=True)) for row in rows.get(table.name, [])]
             if given:
                 connection.execute(insert(table), given)
     engine.dispose()

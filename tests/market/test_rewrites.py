@@ -1,0 +1,447 @@
+"""Twenty ways in which a source rewrites its past, and the one history that they must leave.
+
+A small market is the truth; a telling says how the source tells of it, adjusted for the splits
+that it has applied and with those that it reports, and what is stored is fed with it night by
+night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from forecaster.market import (
+    Actions,
+    Alert,
+    Bars,
+    Held,
+    Kept,
+    Rules,
+    adjust,
+    get_calendar,
+    no_actions,
+    reconcile,
+)
+
+N = 60
+DAY = 40
+"""Of the event."""
+OVERLAP = 7
+DAYS = get_calendar("XNYS").sessions(date(2023, 1, 3), date(2023, 6, 30))[:N]
+SMOOTH = 100.0 * np.exp(0.01 * np.sin(np.arange(N) * 1.3))
+
+
+def actions(*events: tuple[int, float, float]) -> Actions:
+    """Return actions from (day, split, dividend)."""
+    return Actions(
+        DAYS[[day for day, _, _ in events]] if events else DAYS[:0],
+        np.array([split for _, split, _ in events]),
+        np.array([dividend for _, _, dividend in events]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """What really happened: closes as traded, and actions."""
+
+    close: np.ndarray
+    actions: Actions = field(default_factory=no_actions)
+
+
+@dataclass(frozen=True, eq=False)
+class Telling:
+    """How a source tells of it on one night.
+
+    Attributes:
+        applied: the splits that its prices are divided by, as the source sees them.
+        reported: the actions that it tells of.
+        change: what else it does to the closes as traded.
+    """
+
+    applied: Actions
+    reported: Actions | None
+    change: Callable[[np.ndarray], np.ndarray] = lambda close: close
+
+
+def told(market: Market, telling: Telling, night: int, first: int) -> tuple[Bars, Actions | None]:
+    """Return an answer as a source plugin hands it over: undone by what the source reports."""
+    close = telling.change(market.close.copy())
+    days = np.arange(N)
+    for number, day in enumerate(telling.applied.sessions):
+        if day <= DAYS[night]:
+            close[day > DAYS] /= telling.applied.splits[number]
+    known = telling.reported
+    if known is not None:
+        known = known.where(known.sessions <= DAYS[night])
+        for day, split in zip(known.sessions, known.splits, strict=True):
+            close[day > DAYS] *= split
+        known = known.since(DAYS[first])
+    shown = (days >= first) & (days <= night)
+    empty = np.full(int(shown.sum()), np.nan)
+    return Bars(DAYS[shown], empty, empty, empty, close[shown], empty), known
+
+
+@dataclass
+class Store:
+    """What is stored, as the ledger would."""
+
+    close: dict[date, float] = field(default_factory=dict)
+    actions: Actions = field(default_factory=no_actions)
+    inferred: frozenset[date] = frozenset()
+    held: list[Held] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+    def kept(self) -> Kept:
+        days = np.array(sorted(self.close), dtype="datetime64[D]")
+        values = np.array([self.close[day] for day in sorted(self.close)])
+        empty = np.full(len(days), np.nan)
+        return Kept(Bars(days, empty, empty, empty, values, empty), self.actions, self.inferred)
+
+    def take(self, bars: Bars, known: Actions | None, rules: Rules) -> None:
+        found = reconcile(self.kept(), bars, known, rules)
+        self.close.update(zip(found.bars.sessions.tolist(), found.bars.close.tolist(), strict=True))
+        if len(found.bars):
+            first = found.bars.sessions[0]
+            rest = self.actions.where(self.actions.sessions < first)
+            old = frozenset(day for day in self.inferred if day < first.item())
+            self.actions, self.inferred = rest.joined(found.actions), old | found.inferred
+        self.held = list(found.held)
+        self.alerts += found.alerts
+
+    def moves(self) -> np.ndarray:
+        """Return the log moves of the adjusted closes."""
+        kept = self.kept()
+        last = kept.bars.sessions[-1].item()
+        closes = kept.bars.close
+        return np.diff(
+            np.log(adjust(closes, kept.bars.sessions, closes, self.actions, cutoff=last))
+        )
+
+
+def live(
+    market: Market, tellings: Callable[[int], Telling], rules: Rules | None = None, stop: int = N
+) -> Store:
+    """Feed a store night by night: the whole past at first, then a week and the new session."""
+    store = Store()
+    for night in range(DAY - 10, stop):
+        first = 0 if not store.close else max(0, len(store.close) - OVERLAP)
+        store.take(*told(market, tellings(night), night, first), rules or Rules())
+    return store
+
+
+def split_market(ratio: float, *more: tuple[int, float, float]) -> Market:
+    """Return a market with a split on DAY."""
+    close = SMOOTH.copy()
+    close[DAY:] /= ratio
+    return Market(close, actions((DAY, ratio, 0.0), *more))
+
+
+def honest(market: Market) -> Telling:
+    """Return how a source tells that tells everything, at once."""
+    return Telling(market.actions, market.actions)
+
+
+def assert_no_cliff(store: Store) -> None:
+    """Demand that no adjusted move is beyond what the market's were."""
+    assert np.abs(store.moves()).max() < 0.05
+
+
+@pytest.mark.parametrize("ratio", [2.0, 3.0, 1.5, 7.0, 20.0, 0.1, 0.5])
+def test_a_split_that_is_told_on_time(ratio: float) -> None:
+    """Prices stay as they were traded, the split is stored, and nothing is held."""
+    market = split_market(ratio)
+    store = live(market, lambda _night: honest(market))
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-9)
+    assert store.actions.splits.tolist() == [ratio]
+    assert (store.held, store.alerts) == ([], [])
+    assert_no_cliff(store)
+
+
+@pytest.mark.parametrize("ratio", [2.0, 4.0, 0.1])
+def test_a_split_applied_without_a_word_and_told_days_later(ratio: float) -> None:
+    """The past is divided at once, the event follows: the split is inferred, then told."""
+    market = split_market(ratio)
+
+    def telling(night: int) -> Telling:
+        return Telling(market.actions, market.actions if night >= DAY + 3 else no_actions())
+
+    early = live(market, telling, stop=DAY + 2)
+    assert early.inferred == {DAYS[DAY].item()}
+    assert [one.code for one in early.alerts] == ["inferred"]
+    assert_no_cliff(early)
+    store = live(market, telling)
+    assert store.inferred == frozenset()
+    assert store.actions.splits.tolist() == [ratio]
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+    assert_no_cliff(store)
+
+
+def test_a_split_that_is_never_told() -> None:
+    """An inferred split stays, though each night's answer brings the divided past again."""
+    market = split_market(2.0)
+    store = live(market, lambda _night: Telling(market.actions, no_actions()))
+    assert store.actions.splits.tolist() == [2.0]
+    assert store.inferred == {DAYS[DAY].item()}
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+    assert_no_cliff(store)
+
+
+def test_the_whole_past_is_read_again_after_an_inferred_split() -> None:
+    """An answer from the first session on is undone by the split that only we know of."""
+    market = split_market(2.0)
+    silent = Telling(market.actions, no_actions())
+    store = live(market, lambda _night: silent)
+    before = dict(store.close)
+    store.take(*told(market, silent, N - 1, 0), Rules())
+    assert store.close == before
+    assert store.held == []
+
+
+def test_a_split_told_before_the_past_is_divided() -> None:
+    """Undoing a division that has not happened doubles the past: the stored one stays."""
+    market = split_market(2.0)
+
+    def telling(night: int) -> Telling:
+        return Telling(market.actions if night >= DAY + 3 else no_actions(), market.actions)
+
+    store = live(market, telling)
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+    assert store.actions.splits.tolist() == [2.0]
+    assert_no_cliff(store)
+
+
+def test_a_split_told_twice() -> None:
+    """The same split on two sessions is not believed twice, and the right one remains."""
+    market = split_market(2.0)
+    twice = actions((DAY, 2.0, 0.0), (DAY + 1, 2.0, 0.0))
+
+    def telling(night: int) -> Telling:
+        return Telling(market.actions, twice if DAY <= night < DAY + 4 else market.actions)
+
+    for stop in range(DAY + 1, N):
+        assert_no_cliff(live(market, telling, stop=stop))
+    assert live(market, telling).actions.splits.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("wrong", [4.0, 3.0, 0.5])
+def test_a_split_told_with_another_ratio(wrong: float) -> None:
+    """What the past was divided by is believed, not what is told."""
+    market = split_market(2.0)
+    bad = actions((DAY, wrong, 0.0))
+
+    def telling(night: int) -> Telling:
+        return Telling(market.actions, bad if night < DAY + 4 else market.actions)
+
+    for stop in range(DAY + 1, N):
+        assert_no_cliff(live(market, telling, stop=stop))
+    assert live(market, telling).actions.splits.tolist() == [2.0]
+
+
+def test_a_split_that_never_was() -> None:
+    """A split that the prices do not show is held, whether or not the past was divided."""
+    market = Market(SMOOTH)
+    ghost = actions((DAY, 2.0, 0.0))
+    for applied in (ghost, no_actions()):
+        tale = Telling(applied, ghost)
+        store = live(market, lambda night, tale=tale: tale if night < DAY + 5 else honest(market))
+        assert len(store.actions) == 0
+        assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+
+
+def test_a_split_lost_for_days() -> None:
+    """A split that is no longer told stays, and each night without it leaves no cliff."""
+    market = split_market(2.0)
+
+    def telling(night: int) -> Telling:
+        lost = DAY + 2 <= night < DAY + 6
+        return Telling(market.actions, no_actions() if lost else market.actions)
+
+    for stop in range(DAY + 1, N):
+        store = live(market, telling, stop=stop)
+        assert store.actions.splits.tolist() == [2.0]
+        assert_no_cliff(store)
+    assert {one.code for one in store.alerts} == {"split_lost"}
+
+
+def test_a_split_taken_back_with_its_prices() -> None:
+    """A split that was none is gone when the source corrects prices and event alike."""
+    market = Market(SMOOTH)
+    halved = SMOOTH.copy()
+    halved[DAY:] /= 2.0
+    wrong = Market(halved, actions((DAY, 2.0, 0.0)))
+    store = live(wrong, lambda _night: honest(wrong), stop=DAY + 3)
+    store.take(*told(market, honest(market), DAY + 3, DAY - 5), Rules())
+    assert len(store.actions) == 0
+    assert np.allclose(store.kept().bars.close, SMOOTH[: DAY + 4])
+
+
+@pytest.mark.parametrize("dividend", [0.5, 3.0, 30.0])
+def test_a_dividend(dividend: float) -> None:
+    """A dividend explains the fall on its session, and prices as traded are not changed by it."""
+    close = SMOOTH.copy()
+    close[DAY:] -= dividend
+    market = Market(close, actions((DAY, 1.0, dividend)))
+    store = live(market, lambda _night: honest(market))
+    assert store.actions.dividends.tolist() == [dividend]
+    assert np.allclose(store.kept().bars.close, close)
+    assert_no_cliff(store)
+
+
+def test_a_dividend_in_cents_as_dollars() -> None:
+    """A dividend a hundred times too large is held, until it is told rightly."""
+    close = SMOOTH.copy()
+    close[DAY:] -= 0.7
+    market = Market(close, actions((DAY, 1.0, 0.7)))
+    wrong = Telling(no_actions(), actions((DAY, 1.0, 70.0)))
+    bad = live(market, lambda _night: wrong, stop=DAY + 3)
+    assert len(bad.actions) == 0
+    assert [one.what for one in bad.held] == ["action"]
+    store = live(market, lambda night: wrong if night < DAY + 3 else honest(market))
+    assert store.actions.dividends.tolist() == [0.7]
+    assert_no_cliff(store)
+
+
+def test_adjusted_closes_that_are_divided_by_each_dividend() -> None:
+    """A file of adjusted closes changes its whole past at a dividend: that is inferred."""
+    close = SMOOTH.copy()
+    close[DAY:] *= 0.97
+    market = Market(close)
+
+    def adjusted(day: int) -> Telling:
+        def change(values: np.ndarray) -> np.ndarray:
+            if day >= DAY:
+                values[:DAY] *= 0.97
+            return values
+
+        return Telling(no_actions(), None, change)
+
+    store = live(market, adjusted)
+    assert store.actions.dividends.round(3).tolist() == [round(SMOOTH[DAY - 1] * 0.03, 3)]
+    assert np.allclose(store.kept().bars.close, close, rtol=1e-6)
+    assert np.abs(store.moves()).max() < 0.03
+
+
+@pytest.mark.parametrize("times", [100.0, 0.01, 2.0])
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_wrong_unit_for_some_sessions(times: float, length: int) -> None:
+    """Sessions told in another unit are held, and the others are not."""
+
+    def change(close: np.ndarray) -> np.ndarray:
+        close[DAY : DAY + length] *= times
+        return close
+
+    market = Market(SMOOTH)
+    store = live(market, lambda _night: Telling(no_actions(), no_actions(), change))
+    assert sorted(store.close) == [
+        day for number, day in enumerate(DAYS.tolist()) if not DAY <= number < DAY + length
+    ]
+    assert_no_cliff(store)
+
+
+def test_a_wrong_unit_told_later_does_not_replace_what_is_stored() -> None:
+    """A stored close that is told a hundred times as high afterwards stays as it is."""
+    market = Market(SMOOTH)
+
+    def change(close: np.ndarray) -> np.ndarray:
+        close[DAY] *= 100.0
+        return close
+
+    wrong = Telling(no_actions(), no_actions(), change)
+    store = live(market, lambda night: honest(market) if night <= DAY + 1 else wrong)
+    assert np.allclose(store.kept().bars.close, SMOOTH)
+
+
+def test_a_crash_without_a_split_is_real_after_three_sessions() -> None:
+    """The jump is held while fewer than three later sessions are known, and then stored."""
+    close = SMOOTH.copy()
+    close[DAY:] *= 0.48
+    market = Market(close)
+    for stop in range(DAY + 1, DAY + 4):
+        early = live(market, lambda _night: honest(market), stop=stop)
+        assert len(early.close) == DAY
+        assert [one.code for one in early.held] == ["jump"] * (stop - DAY)
+        assert "fell 52%" in early.held[0].reason
+    store = live(market, lambda _night: honest(market), stop=DAY + 4)
+    assert store.held == []
+    assert np.allclose(store.kept().bars.close, close[: DAY + 4])
+
+
+def test_a_crash_told_with_a_long_past_is_real_at_once() -> None:
+    """Where the later sessions are known from the start nothing is held."""
+    close = SMOOTH.copy()
+    close[DAY:] *= 0.48
+    store = Store()
+    store.take(*told(Market(close), honest(Market(close)), N - 1, 0), Rules())
+    assert (len(store.close), store.held) == (N, [])
+
+
+def test_another_company_under_the_old_symbol() -> None:
+    """An answer whose past is another one is held as a whole, until somebody accepts it."""
+    market = Market(SMOOTH)
+    other = Market(31.0 * np.exp(0.02 * np.cos(np.arange(N) * 0.7)))
+    store = live(market, lambda _night: honest(market), stop=DAY)
+    before = dict(store.close)
+    store.take(*told(other, honest(other), DAY, DAY - OVERLAP), Rules())
+    assert store.close == before
+    assert [(one.what, one.code) for one in store.held] == [("answer", "another_past")]
+    store.take(*told(other, honest(other), DAY, 0), Rules(trusted=True))
+    assert np.allclose(store.kept().bars.close, other.close[: DAY + 1])
+
+
+def test_a_divided_past_without_a_new_session_waits() -> None:
+    """When nothing but the past has changed, the answer is held: the split is not due yet."""
+    market = split_market(2.0)
+    store = live(market, lambda _night: honest(market), stop=DAY)
+    before = dict(store.close)
+    early = Telling(no_actions(), no_actions(), lambda close: close / 2.0)
+    store.take(*told(market, early, DAY - 1, DAY - OVERLAP), Rules())
+    assert store.close == before
+    assert [one.code for one in store.held] == ["rescaled"]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02])
+def test_a_corrected_close_is_taken(share: float) -> None:
+    """A changed past close replaces the stored one; a large change raises an alert."""
+    market = Market(SMOOTH)
+    store = live(market, lambda _night: honest(market), stop=DAY)
+
+    def change(close: np.ndarray) -> np.ndarray:
+        close[DAY - 2] *= 1.0 + share
+        return close
+
+    corrected = Telling(no_actions(), no_actions(), change)
+    store.take(*told(market, corrected, DAY, DAY - OVERLAP), Rules())
+    assert store.close[DAYS[DAY - 2].item()] == pytest.approx(SMOOTH[DAY - 2] * (1.0 + share))
+    assert [one.code for one in store.alerts] == ["revised"] * (share > 0.005)
+
+
+def test_a_split_after_a_week_without_a_word() -> None:
+    """After days of downtime a split that was told, or not, leaves no cliff."""
+    market = split_market(2.0)
+    for reported in (market.actions, no_actions()):
+        tale = Telling(market.actions, reported)
+        store = live(market, lambda _night: honest(market), stop=DAY - 3)
+        store.take(*told(market, tale, DAY + 4, DAY - 3 - OVERLAP), Rules())
+        assert len(store.close) == DAY + 5
+        assert_no_cliff(store)
+
+
+def test_a_jump_of_zero_holds_nothing() -> None:
+    """Whoever switches the guard off gets every bar."""
+    close = SMOOTH.copy()
+    close[DAY] *= 100.0
+    market = Market(close)
+    store = live(market, lambda _night: honest(market), replace(Rules(), jump=0.0))
+    assert len(store.close) == N
+
+
+def test_values_that_have_no_logarithm_have_no_jumps() -> None:
+    """A series around zero is not scanned."""
+    market = Market(np.sin(np.arange(N) * 1.0) * 50.0)
+    store = live(market, lambda _night: honest(market))
+    assert len(store.close) == N
+    assert store.held == []
