@@ -21,6 +21,7 @@ VERBATIM = "\b"
 OPTIONS = {
     "plugins.csv": ("forecaster.plugins.files", "CsvOptions"),
     "plugins.dask": ("forecaster.plugins.executors.cluster", "DaskOptions"),
+    "plugins.database": ("forecaster.plugins.database", "DatabaseOptions"),
     "plugins.local": ("forecaster.plugins.executors.local", "LocalOptions"),
     "plugins.yahoo": ("forecaster.plugins.yahoo", "YahooOptions"),
     "reporters.console": ("forecaster.plugins.console", "ConsoleOptions"),
@@ -148,7 +149,7 @@ def _value(option: click.Option) -> str:
         name = "whole number" if isinstance(kind, click.IntRange) else "number"
         return ", ".join([name, *limits])
     if isinstance(kind, click.DateTime):
-        return "`YYYY-MM-DD`"
+        return "`YYYY-MM-DD`" if len(kind.formats) == 1 else "`YYYY-MM-DD[THH:MM[:SS]]`"
     return f"`{option.metavar or option.name}`".upper()
 
 

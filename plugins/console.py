@@ -21,7 +21,7 @@ from forecaster.hooks import (
 from . import scorecard
 from .paper import Paper
 from .scorecard import Score
-from .wording import NONE, count, percent, series_places, significant
+from .wording import NONE, count, percent, pulled, series_places, significant
 
 # More series than this and the tables show some of them: a log is not a database.
 MANY_SERIES: Final = 40
@@ -52,9 +52,11 @@ class ConsoleReporter:
         out = Paper(self.options.width)
         if report.summary is not None and report.summary.status == "nothing":
             out.line(_nothing(report.series))
+            _print_doubts(out, report)
         else:
             if report.summary is not None:
                 out.line(_done(report.summary))
+            _print_doubts(out, report)
             _print_coming(out, report.series)
             _print_scores(out, report.series)
             _print_origins(out, report.series)
@@ -63,7 +65,7 @@ class ConsoleReporter:
 def _done(summary: RunSummary) -> str:
     counts = (
         f"{count(summary.sessions, 'session')} worked",
-        f"{count(summary.bars_pulled, 'bar')} pulled",
+        pulled(summary),
         f"{count(summary.trained, 'model')} trained",
         f"{summary.reused:,} reused",
         f"{count(summary.forecasts, 'forecast')} stored",
@@ -84,6 +86,15 @@ def _nothing(series: Sequence[SeriesReport]) -> str:
         f"Nothing to do: the last sessions were {last[0]} to {last[-1]} (by series), "
         "and their forecasts are stored."
     )
+
+
+def _print_doubts(out: Paper, report: Report) -> None:
+    """Say that there is something about prices; each is told on standard error and in tables."""
+    held = [one.name for one in report.series if one.held]
+    if held:
+        out.line(f"Held prices, which are not used: {_names(held)}. See: forecaster bars check")
+    if report.summary is not None and report.summary.alerts:
+        out.line(f"{count(len(report.summary.alerts), 'alert')} about prices that are used.")
 
 
 def _print_coming(out: Paper, series: Sequence[SeriesReport]) -> None:

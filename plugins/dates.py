@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -13,13 +14,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Told apart by looking at the whole column: 13 can only be a day.
-USUAL = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%Y/%m/%d")
+USUAL = (
+    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d-%b-%Y",
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
+)  # fmt: skip
+# After the date, in what no format above has.
+TIME = re.compile(r"[ T]+\d{1,2}:\d\d.*")
 
 # (row, what is wrong, remedy) -> the error that says so
 Wrong = Callable[[int, str, str], DataError]
 
 
-def read_dates(cells: Sequence[str], date_format: str | None, wrong: Wrong) -> list[date]:
+def read_dates(
+    cells: Sequence[str], date_format: str | None, wrong: Wrong, option: str
+) -> list[date]:
     """Return the dates of a column; a time of day and its zone are dropped, not converted.
 
     Args:
@@ -27,6 +35,7 @@ def read_dates(cells: Sequence[str], date_format: str | None, wrong: Wrong) -> l
         date_format: in the words of strptime; None: ISO dates or one of the usual formats, found
             out from the whole column.
         wrong: makes the error of a row.
+        option: the one that names the format, for messages, such as "[plugins.csv] date_format".
 
     Raises:
         DataError: a cell is no date, or two formats would fit with different dates.
@@ -38,7 +47,7 @@ def read_dates(cells: Sequence[str], date_format: str | None, wrong: Wrong) -> l
     try:
         return [_iso(cell) for cell in cells]
     except ValueError:
-        return _detected(cells, wrong)
+        return _detected(cells, wrong, option)
 
 
 def between(frame: pd.DataFrame, start: date | None, end: date | None) -> pd.DataFrame:
@@ -50,8 +59,8 @@ def between(frame: pd.DataFrame, start: date | None, end: date | None) -> pd.Dat
     return frame.loc[first:last]
 
 
-def _detected(cells: Sequence[str], wrong: Wrong) -> list[date]:
-    days = [cell.split(" ")[0] for cell in cells]
+def _detected(cells: Sequence[str], wrong: Wrong, option: str) -> list[date]:
+    days = [TIME.sub("", cell) for cell in cells]
     fitting = {found for each in USUAL if len(found := _all(days, each)) == len(days)}
     if len(fitting) == 1:
         return list(fitting.pop())
@@ -59,15 +68,17 @@ def _detected(cells: Sequence[str], wrong: Wrong) -> list[date]:
         raise wrong(
             0,
             f"{cells[0]!r} may be read in two ways, day or month first",
-            'set [plugins.csv] date_format, such as "%d/%m/%Y"',
+            f'set {option}, such as "%d/%m/%Y"',
         )
     # The row at which the last format gives up is the one to show.
     row = max(len(_all(days, each)) for each in USUAL)
     row = max(row, _iso_rows(cells))
+    if not cells[row]:
+        raise wrong(row, "the date is empty", "every row needs one: correct or remove it")
     raise wrong(
         row,
-        f"{cells[row]!r} is no date",
-        "dates are read as 2024-12-31, 12/31/2024, 31.12.2024 or by [plugins.csv] date_format",
+        f"{cells[row][:40]!r} is no date",
+        f"dates are read as 2024-12-31, 12/31/2024, 31.12.2024, 31-Dec-2024 or by {option}",
     )
 
 
@@ -99,7 +110,7 @@ def _parsed(cell: str, date_format: str, row: int, wrong: Wrong) -> date:
     try:
         return _strptime(cell, date_format)
     except ValueError:
-        raise wrong(row, f"{cell!r} is no date of the format {date_format}", "") from None
+        raise wrong(row, f"{cell[:40]!r} is no date of the format {date_format}", "") from None
 
 
 def _strptime(cell: str, date_format: str) -> date:

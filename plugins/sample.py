@@ -26,6 +26,7 @@ class SampleSource:
     """Daily prices that are part of the program; they end in 2013 (shares) and 2026 (rates)."""
 
     name: ClassVar[str] = "sample"
+    local: ClassVar[bool] = True
 
     def __init__(self, options: Mapping[str, Any], folder: Path) -> None:  # noqa: ARG002 - contract
         read_options(Options, options, "plugins.sample")

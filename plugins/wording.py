@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from forecaster.hooks import SeriesReport
+from forecaster.hooks import RunSummary, SeriesReport
 
 EN_DASH: Final = "\u2013"
 NONE: Final = "-"
@@ -47,6 +47,12 @@ def percent(value: float | None, decimals: int = 1, *, sign: bool = False) -> st
 def count(number: int, noun: str) -> str:
     """'1 session', '1,204 sessions'."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def pulled(summary: RunSummary) -> str:
+    """'12 bars pulled with 3 requests'; sources that count none are not asked over a network."""
+    asked = f" with {count(summary.requests, 'request')}" if summary.requests else ""
+    return f"{count(summary.bars_pulled, 'bar')} pulled{asked}"
 
 
 def plain(text: object) -> str:

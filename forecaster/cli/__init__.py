@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from click.exceptions import NoArgsIsHelpError
 
 from forecaster import __version__
-from forecaster.cli import administer, configure, plugins, reading, working
+from forecaster.cli import administer, bars, configure, plugins, proving, reading, working
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
 
@@ -98,7 +98,7 @@ def _log_to_standard_error(ctx: click.Context) -> None:
     ctx.call_on_close(lambda: LOG.removeHandler(handler))
 
 
-PARTS = (working, reading, administer, plugins, configure)
+PARTS = (working, reading, proving, administer, bars, plugins, configure)
 
 for command in (each for part in PARTS for each in part.COMMANDS):
     cli.add_command(command)

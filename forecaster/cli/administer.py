@@ -27,7 +27,7 @@ def list_series(invocation: Invocation, form: str | None) -> None:
     from forecaster.ledger import Rows, open_ledger
 
     settings = invocation.settings()
-    columns = ("name", "source", "symbol", "field", "calendar", "state", "last_session")
+    columns = ("name", "source", "symbol", "field", "calendar", "state", "last_session", "held")
     try:
         with open_ledger(settings.database_url()) as ledger:
             known = _standing(ledger)
@@ -37,24 +37,24 @@ def list_series(invocation: Invocation, form: str | None) -> None:
         known = {}
     rows = []
     for one in settings.each_series():
-        calendar, state, last = known.get(
-            (one.name, one.source, one.symbol), (one.calendar, "new", None)
-        )
-        rows.append((one.name, one.source, one.symbol, one.field, calendar, state, last))
+        standing = known.get((one.name, one.source, one.symbol), (one.calendar, "new", None, 0))
+        rows.append((one.name, one.source, one.symbol, one.field, *standing))
     emit(Rows(columns, tuple(rows)), form, empty="No series is configured.")
 
 
-def _standing(ledger: "Ledger") -> dict[tuple[str, str, str], tuple[str, str, str | None]]:
+def _standing(ledger: "Ledger") -> dict[tuple[str, str, str], tuple[str, str, str | None, int]]:
     from forecaster.ledger.instruments import read_series
     from forecaster.ledger.prices import last_sessions
+    from forecaster.ledger.quarantine import read_held
 
-    last = last_sessions(ledger)
+    last, held = last_sessions(ledger), read_held(ledger)
     found = {}
     for one in read_series(ledger).values():
         address = (one.instrument.source, one.instrument.symbol)
         state = "paused" if one.paused else "active"
         session = last[address].isoformat() if address in last else None
-        found[one.name, *address] = (one.instrument.calendar, state, session)
+        number = len(held.get(one.instrument.id, ()))
+        found[one.name, *address] = (one.instrument.calendar, state, session, number)
     return found
 
 

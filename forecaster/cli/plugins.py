@@ -40,15 +40,19 @@ def list_plugins(invocation: Invocation, form: str | None) -> None:
 
 @plugins.command()
 @click.argument("name")
+@click.option(
+    "--symbol", metavar="SYM", help="What to ask a source for, a dozen times; it may send requests."
+)
 @formats
 @click.pass_obj
-def check(invocation: Invocation, name: str, form: str | None) -> None:
+def check(invocation: Invocation, name: str, symbol: str | None, form: str | None) -> None:
     """Try out what has this name, or all of a plugin.
 
     The name is that of an activation, a source, a reporter or an executor, or of a plugin, which
     stands for all that it provides. Activations are compared with numbers and executors are put to
-    work. Of sources and reporters only the shape is looked at, and the result says so. The exit
-    code is 1 unless all is well.
+    work. Sources are asked for the symbol; without one, those that read files of this machine are
+    asked for the first symbol that a series has of them, and of others only the options are looked
+    at. Of reporters only the shape is. The result says so. The exit code is 1 unless all is well.
     """
     from dataclasses import astuple, fields
 
@@ -56,7 +60,7 @@ def check(invocation: Invocation, name: str, form: str | None) -> None:
     from forecaster.testing.registered import Finding, check_registered
 
     with redirect_stdout(sys.stderr):  # as above
-        findings = check_registered(invocation.registry(), invocation.settings(), name)
+        findings = check_registered(invocation.registry(), invocation.settings(), name, symbol)
     columns = tuple(field.name for field in fields(Finding))
     broken = [each for each in findings if each.problem]
     shown = columns if broken else columns[:-1]

@@ -222,7 +222,8 @@ def sql(invocation: Invocation, statement: str, limit: int, form: str | None) ->
       forecaster sql --csv "select * from accuracy" > accuracy.csv
 
     The views are forecast_history, latest_forecast, accuracy, calibration, decision_history,
-    model_history, run_history, bar_history and forecast_revision.
+    model_history, run_history, series_history, bar_history, action_history, quarantine_history,
+    alert_history, pull_history, forecast_inputs, forecast_revision and backtest_accuracy.
     """  # noqa: D301  click's \b keeps the lines
     from forecaster.ledger.query import read_only_query
 

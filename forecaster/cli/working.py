@@ -239,6 +239,8 @@ def _suggest(invocation: Invocation) -> None:
 
 def _end(summary: "RunSummary", failures: list[str]) -> None:
     """Say on standard error what went wrong, and leave with the exit code that says so."""
+    for alert in summary.alerts:
+        warn(f"note: {alert}")
     for problem in (*summary.problems, *failures):
         warn(problem)
     if summary.problems:

@@ -31,11 +31,19 @@ class Check:
 
     Attributes:
         rows: one each for what is held, what is missing, each alert and the last pull.
-        wrong: instruments of which something is held or missing.
+        instruments: that were looked at.
+        wrong: those of which something is held or missing.
     """
 
     rows: Rows
+    instruments: int
     wrong: int
+
+    def trouble(self) -> Rows:
+        """Return the rows without the pulls that went well."""
+        what, code = FINDINGS.index("what"), FINDINGS.index("code")
+        kept = (row for row in self.rows.rows if (row[what], row[code]) != ("pull", "ok"))
+        return Rows(FINDINGS, tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -130,16 +138,21 @@ def check_bars(job: Job, names: Sequence[str] = ()) -> Check:
 
     A session that is missing is wrong where a series of its instrument refuses to go without.
 
+    Args:
+        job: settings, ledger, clock.
+        names: of the series whose instruments are looked at; all that are configured otherwise.
+
     Raises:
         ConfigError: the ledger has no such series.
     """
-    known = read_series(job.ledger)
-    wanted = [known_series(job.ledger, name) for name in names] or list(known.values())
+    known, configured = read_series(job.ledger), job.settings.each_series()
+    wanted = [known_series(job.ledger, name) for name in names] or [
+        known[one.name] for one in configured if one.name in known
+    ]
     instruments = list({one.instrument.id: one.instrument for one in wanted}.values())
     noticed = read_noticed(job.ledger, instruments, now=job.clock())
     pulls = last_pulls(job.ledger)
-    refusing = {(one.source, one.symbol) for one in job.settings.each_series()
-                if one.missing == "refuse"}  # fmt: skip
+    refusing = {(one.source, one.symbol) for one in configured if one.missing == "refuse"}
     rows: list[tuple[Any, ...]] = []
     wrong = 0
     for one in instruments:
@@ -156,7 +169,7 @@ def check_bars(job: Job, names: Sequence[str] = ()) -> Check:
         if pulled := pulls.get(address):
             found.append(("pull", None, pulled.outcome, _told(pulled), None))
         rows += [(*address, *row) for row in found]
-    return Check(Rows(FINDINGS, tuple(rows)), wrong)
+    return Check(Rows(FINDINGS, tuple(rows)), len(instruments), wrong)
 
 
 def _missing(job: Job, instrument: Instrument, held: set[str | None]) -> Iterator[tuple[str, str]]:

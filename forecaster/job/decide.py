@@ -60,6 +60,8 @@ def shaping_settings(settings: SeriesSettings) -> dict[str, object]:
         "field": settings.field,
         "values": settings.values,
         "missing": settings.missing,
+        # Not there where it has no effect, so that the models of before stay.
+        **({"carry": settings.carry} if settings.missing == "carry" else {}),
         "training_revision": TRAINING_REVISION,
     }
 

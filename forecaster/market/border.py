@@ -178,7 +178,8 @@ def _faults(bars: Bars, calendar: Calendar | None, *, positive: bool) -> Iterato
             yield Fault("non_positive", f"no positive {name}", values <= 0, {name: values})
     if calendar is not None:
         foreign = np.isin(days, foreign_sessions(bars, calendar))
-        yield Fault("foreign_session", f"a date that calendar {calendar.name} does not trade", foreign)
+        what = f"a date that calendar {calendar.name} does not trade"
+        yield Fault("foreign_session", what, foreign)
 
 
 def _either(pair: Mask) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +12,15 @@ from forecaster.hooks import Report, SeriesReport
 
 from .. import scorecard
 from ..scorecard import Row, Score
-from ..wording import NONE, count, percent
+from ..wording import NONE, count, percent, pulled
 from .plates import Plate, backtest_words, plates
 from .tables import (
     Table,
     accuracy_table,
+    alert_table,
     coming_table,
     decision_table,
+    held_table,
     interval,
     newest_first,
     price_format,
@@ -48,6 +50,8 @@ class SeriesPage:
     coming: Table | None
     accuracy: Table | None
     decisions: Table | None
+    held: Table | None
+    alerts: Table | None
     backtest: str
 
 
@@ -71,12 +75,23 @@ class IndexRow:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """How many prices of a series are held, or alerts there are, and where they are listed."""
+
+    file: str
+    name: str
+    number: int
+
+
+@dataclass(frozen=True)
 class IndexPage:
     """The first page."""
 
     rows: tuple[IndexRow, ...]
     furthest: str
     chance: str
+    held: tuple[Doubt, ...]
+    alerts: tuple[Doubt, ...]
     historical: tuple[str, ...]
     attributions: tuple[str, ...]
     done: str
@@ -101,6 +116,8 @@ def series_page(series: SeriesReport) -> SeriesPage:
         coming=coming_table(series),
         accuracy=accuracy_table(series),
         decisions=decision_table(series),
+        held=held_table(series),
+        alerts=alert_table(series),
         backtest=backtest_words(series),
     )
 
@@ -117,6 +134,8 @@ def index_page(report: Report) -> IndexPage:
         rows=tuple(map(_index_row, report.series, mains)),
         furthest=_furthest(horizons),
         chance=scorecard.chance_note([one for one in mains if one is not None]),
+        held=_doubts(report.series, lambda series: len(series.held)),
+        alerts=_doubts(report.series, lambda series: len(series.alerts)),
         historical=tuple(
             f"{_some(names)}: prices end on {session}, and that session counts as today."
             for session, names in sorted(ends.items())
@@ -124,6 +143,12 @@ def index_page(report: Report) -> IndexPage:
         attributions=tuple(sorted({one.attribution for one in report.series if one.attribution})),
         done=_done(report),
     )
+
+
+def _doubts(
+    series: Sequence[SeriesReport], number: Callable[[SeriesReport], int]
+) -> tuple[Doubt, ...]:
+    return tuple(Doubt(page_name(one), one.name, number(one)) for one in series if number(one))
 
 
 def _furthest(horizons: set[int]) -> str:
@@ -176,7 +201,7 @@ def _done(report: Report) -> str:
         return ""
     return (
         f"The last run ended {summary.status} after {summary.seconds:.1f} s: "
-        f"{count(summary.sessions, 'session')} worked, {count(summary.bars_pulled, 'bar')} pulled, "
+        f"{count(summary.sessions, 'session')} worked, {pulled(summary)}, "
         f"{count(summary.trained, 'model')} trained, {summary.reused:,} reused, "
         f"{count(summary.forecasts, 'forecast')} stored, {count(summary.scored, 'outcome')} scored."
     )

@@ -102,6 +102,44 @@ def decision_table(series: SeriesReport) -> Table | None:
     )
 
 
+def held_table(series: SeriesReport) -> Table | None:
+    """A row per bar, action or answer that is not believed, the newest first."""
+    if not series.held:
+        return None
+    price = price_format(series)
+    rows = sorted(series.held, key=lambda row: str(row["session"] or ""), reverse=True)
+    return Table(
+        "Said by the source and not used",
+        ("session", "what", "close", "why", "first seen"),
+        (False, False, True, False, True),
+        tuple(
+            (
+                str(row["session"] or "all"),
+                str(row["what"]),
+                NONE if row["close"] is None else price(row["close"]),
+                str(row["reason"]),
+                str(row["first_seen_at"])[:10],
+            )
+            for row in rows
+        ),
+    )
+
+
+def alert_table(series: SeriesReport) -> Table | None:
+    """A row per alert, the newest first."""
+    if not series.alerts:
+        return None
+    rows = sorted(series.alerts, key=lambda row: str(row["raised_at"]), reverse=True)
+    return Table(
+        "Noticed in the last 30 days; these prices are used",
+        ("raised", "session", "what"),
+        (False, True, False),
+        tuple(
+            (str(row["raised_at"])[:10], str(row["session"]), str(row["message"])) for row in rows
+        ),
+    )
+
+
 def newest_first(decisions: Sequence[Row]) -> list[Row]:
     """Decisions by session, the last one first."""
     return sorted(

@@ -7,38 +7,38 @@ hands over prices as they were traded.
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import re
-import shutil
-import stat
-import tempfile
 import warnings
-from collections.abc import Mapping
-from datetime import date, timedelta
-from functools import cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
 
 from forecaster import hookimpl
 from forecaster.errors import SourceError
 from forecaster.hooks import Options, Quotes, Source, read_options
 
 from ..dates import between
-from .answers import Answer, failure
 from .exchanges import CALENDARS
+from .failures import bad_answer, chart, failure, no_session, one_line
+from .folder import open_files, private_folder
+from .pace import Pace
+from .symbols import check_symbol
+from .traded import arguments, as_traded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.\-=^_]{0,31}")
-# yfinance would look an ISIN up elsewhere and answer for the symbol that it takes it for.
-ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
-PRICES = ["open", "high", "low", "close"]
+    from .session import YahooSession
+
 # Of the rest one is fetched when it is looked at.
-META = ("symbol", "exchangeName", "currency")
-TIMEOUT = 20  # seconds for one request
+META = ("symbol", "exchangeName", "exchangeTimezoneName", "currency", "dataGranularity")
+CURRENCY = re.compile(r"[A-Za-z]{3,5}")
+PASSING = ("network", "provider_down", "bad_response")
 
 
 class YahooOptions(Options):
@@ -47,6 +47,16 @@ class YahooOptions(Options):
     cache: str | None = None
     """A folder in which yfinance may keep cookies; default: a private one, gone at the end."""
 
+    interval: float = Field(default=1.0, ge=0, le=3600)
+    """Seconds from one request to the next, at least."""
+
+    tries: int = Field(default=3, ge=1, le=10)
+    """How often a symbol is asked for in one pull when Yahoo cannot be reached, is down or answers
+    nonsense. After "too many requests" it is never asked again at once."""
+
+    deadline: float = Field(default=60.0, gt=0, le=3600)
+    """Seconds that one symbol may take in one pull, with all tries and pauses."""
+
 
 class YahooSource:
     """Live prices for any symbol of finance.yahoo.com."""
@@ -54,159 +64,144 @@ class YahooSource:
     name: ClassVar[str] = "yahoo"
 
     def __init__(self, options: Mapping[str, Any], folder: Path) -> None:
-        cache_folder = read_options(YahooOptions, options, "plugins.yahoo").cache
-        self._cache = None if cache_folder is None else folder / cache_folder
+        chosen = read_options(YahooOptions, options, "plugins.yahoo")
+        self.pace = Pace(chosen.interval, chosen.deadline)
+        self._tries = chosen.tries
+        self._cache = None if chosen.cache is None else folder / chosen.cache
+        self._opened: YahooSession | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests have been sent; in the normal case one a fetch."""
+        return 0 if self._opened is None else self._opened.sent
 
     def fetch(self, symbol: str, start: date | None, end: date | None) -> Quotes:
         """Return the bars of a symbol, split and dividend actions included; see Source.
 
-        The last bar may be of a session that is still open.
+        The last bar may be of a session that is still open. Rows that cannot be true are handed
+        over as they are.
 
         Raises:
-            SourceError: with the code bad_symbol, network, rate_limited, provider_down,
+            SourceError: with the code bad_symbol, cache, network, rate_limited, provider_down,
                 bad_response, unknown_symbol (only when Yahoo says so) or no_session.
         """
-        _check_symbol(symbol)
-        history, meta = _history(symbol, start, _private(self._cache))
-        if str(meta.get("symbol", "")).upper() != symbol.upper():
-            raise _bad(symbol, f"the answer is about {meta.get('symbol')!r}")
+        check_symbol(symbol)
+        folder = private_folder(self._cache)
+        self.pace.begin()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with quiet():
+                    return self._ask(symbol, start, end, folder)
+            except SourceError as error:
+                passing = error.code in PASSING and error.retry_after is None
+                if not passing or tries >= self._tries or not self.pace.pause(tries):
+                    raise
+
+    def _ask(self, symbol: str, start: date | None, end: date | None, folder: Path) -> Quotes:
+        session = self._session()
+        history, meta = _history(symbol, start, folder, session)
+        if session.answer.status != 200:
+            raise failure(symbol, ValueError("prices with a failure"), session.answer)
+        fault = _fault(symbol, meta)
+        if fault:
+            raise bad_answer(symbol, fault)
         try:
-            bars, actions = _as_traded(history)
-        except (KeyError, ValueError, TypeError) as error:
-            raise _bad(symbol, f"{type(error).__name__}: {error}") from error
+            bars, actions = as_traded(history, chart(session.answer.body)["result"][0])
+            bars, actions = between(bars, start, end), between(actions, start, end)
+        # Numbers that no frame can hold end in many kinds of errors.
+        except Exception as error:
+            raise failure(symbol, error, session.answer) from error
+        if bars.empty:
+            raise no_session(symbol)
         return Quotes(
-            between(bars, start, end),
-            actions=between(actions, start, end),
+            bars,
+            actions=actions,
             calendar=CALENDARS.get(str(meta.get("exchangeName", ""))),
-            currency=meta.get("currency"),
+            currency=_currency(meta.get("currency")),
             attribution="Yahoo Finance",
         )
 
+    def _session(self) -> YahooSession:
+        """Return the session, whose connection is used again."""
+        from .session import YahooSession  # noqa: PLC0415 - curl, which only a fetch needs
 
-def _history(symbol: str, start: date | None, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return what yfinance makes of Yahoo's answer from `start` to now, and the answer's meta."""
-    import yfinance  # noqa: PLC0415 - 1 s that only a fetch needs
-    from yfinance.data import YfData  # noqa: PLC0415 - as above
+        if self._opened is None:
+            self._opened = YahooSession(self.pace)
+        return self._opened
 
-    answer = Answer()
-    # It logs what it also raises, and warns of its own use of pandas.
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep yfinance from logging what it also raises and from warning of its own use of pandas."""
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
+
+
+def _history(
+    symbol: str, start: date | None, folder: Path, session: YahooSession
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return what yfinance makes of Yahoo's answer from `start` to now, and the answer's meta."""
+    for anew in (False, True):
         try:
-            yfinance.config.debug.hide_exceptions = False
-            yfinance.config.network.retries = 0
-            yfinance.set_tz_cache_location(str(folder))
-            YfData.cache_get.cache_clear()
-            ticker = yfinance.Ticker(symbol, session=answer.session())
-            # Saves the request for the zone, whose failure would be taken for a delisting. The
-            # zone only places `start`; the answer brings the exchange's own for the sessions.
-            ticker._tz = "UTC"  # noqa: SLF001 - yfinance has no other door for it
-            history = ticker.history(**_arguments(start))
-            meta = ticker.get_history_metadata()
-            return history, {key: meta.get(key) for key in META}
+            return _asked(symbol, start, folder, session, anew=anew)
         # Besides its own errors it lets through those of curl, json, pandas and peewee.
         except Exception as error:
-            raise failure(symbol, error, answer) from error
+            if type(error).__module__ != "peewee":
+                raise failure(symbol, error, session.answer) from error
+            cause = error
+    raise SourceError(
+        f"yfinance cannot use its files in {folder}: {one_line(cause)}",
+        remedy="remove that folder",
+        code="cache",
+    ) from cause
 
 
-def _arguments(start: date | None) -> dict[str, Any]:
-    """Return every argument of `history`, whose defaults have changed before.
+def _asked(
+    symbol: str, start: date | None, folder: Path, session: YahooSession, *, anew: bool
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Ask once.
 
-    The end is always left open: prices are adjusted for every split until now, so that an answer
-    that stopped earlier would lack splits that its prices are adjusted for.
+    Args:
+        symbol: one that the grammar allows.
+        start: the first session wanted.
+        folder: for yfinance's files.
+        session: remembers what was answered.
+        anew: with no files of yfinance's, because it could not use those that are there.
     """
-    return {
-        "period": "max" if start is None else None,
-        "interval": "1d",
-        # A session starts up to a day before the same date does in UTC.
-        "start": None if start is None else (start - timedelta(days=1)).isoformat(),
-        "end": None,
-        "prepost": False,
-        "actions": True,
-        "auto_adjust": False,
-        "back_adjust": False,
-        "repair": False,
-        "keepna": True,
-        "rounding": False,
-        "timeout": TIMEOUT,
-    }
+    import yfinance  # noqa: PLC0415 - 1 s that only a fetch needs
+    from yfinance.data import YfData  # noqa: PLC0415 - as above
+
+    yfinance.config.debug.hide_exceptions = False
+    yfinance.config.network.retries = 0
+    open_files(folder, anew=anew)
+    YfData.cache_get.cache_clear()
+    session.begin()
+    ticker = yfinance.Ticker(symbol, session=session)
+    # Saves the request for the zone, whose failure would be taken for a delisting. The zone only
+    # places `start`; the answer brings the exchange's own for the sessions.
+    ticker._tz = "UTC"  # noqa: SLF001 - yfinance has no other door for it
+    history = ticker.history(**arguments(start))
+    meta = ticker.get_history_metadata()
+    return history, {key: meta.get(key) for key in META if key in meta}
 
 
-def _as_traded(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return bars and actions by session, with the adjustment for later splits undone.
-
-    Yahoo divides prices and dividends by the splits after them, and multiplies volumes.
-    """
-    import pandas as pd  # noqa: PLC0415 - yfinance has loaded it
-
-    # The index is local midnight on the exchange: the date is right only before a conversion.
-    index = pd.DatetimeIndex(pd.DatetimeIndex(history.index).tz_localize(None).normalize())
-    frame = history.set_axis(index.rename("date")).rename(columns=str.lower)
-    split = frame["stock splits"].where(frame["stock splits"] > 0, 1.0)
-    upto_next = split[::-1].cumprod()[::-1]
-    later = upto_next / split
-    bars = frame[PRICES].mul(later, axis=0)
-    bars["volume"] = frame["volume"] / later
-    # A row without any price is a session that Yahoo has not posted: no bar.
-    bars = bars[frame[PRICES].notna().any(axis=1)]
-    # A dividend is per share as held before a split of the same session.
-    actions = pd.DataFrame({"split": split, "dividend": frame["dividends"] * upto_next})
-    return bars, actions[(split != 1.0) | (actions["dividend"] != 0.0)]
+def _fault(symbol: str, meta: Mapping[str, Any]) -> str:
+    """Return why prices with this meta are not the symbol's prices by session, or a blank."""
+    if str(meta.get("symbol", "")).upper() != symbol.upper():
+        return f"it is about {one_line(repr(meta.get('symbol')), 60)}"
+    if meta.get("dataGranularity", "1d") != "1d":
+        return "its bars are not those of days"
+    if not isinstance(meta.get("exchangeTimezoneName"), str):
+        return "it names no time zone, without which its times are no dates"
+    return ""
 
 
-def _check_symbol(symbol: str) -> None:
-    if not SYMBOL.fullmatch(symbol) or ".." in symbol:
-        raise SourceError(
-            f"{symbol!r} cannot be a symbol",
-            remedy="letters, digits and . - = ^ _ only, such as BRK-B, ^GSPC or EURUSD=X",
-            code="bad_symbol",
-        )
-    if ISIN.fullmatch(symbol.upper()):
-        raise SourceError(
-            f"{symbol} is an ISIN, not a symbol",
-            remedy="look its symbol up on finance.yahoo.com",
-            code="bad_symbol",
-        )
-
-
-def _bad(symbol: str, what: str) -> SourceError:
-    return SourceError(
-        f"Yahoo's answer for {symbol} cannot be used: {what}",
-        remedy="try again later",
-        code="bad_response",
-    )
-
-
-def _private(folder: Path | None) -> Path:
-    """Return the folder for yfinance's files, which nobody else may write: it unpickles cookies."""
-    if folder is None:
-        return _temporary()
-    own = folder / "yfinance"
-    try:
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = own.lstat()
-    except OSError as error:
-        raise SourceError(
-            f"[plugins.yahoo] cache: {own} cannot be made: {error.strerror}",
-            remedy="name a folder that can be written",
-            code="cache",
-        ) from error
-    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
-    if not private or status.st_uid != os.getuid():
-        raise SourceError(
-            f"[plugins.yahoo] cache: {own} is open to others",
-            remedy=f"remove it, or chmod 700 {own}",
-            code="cache",
-        )
-    return own
-
-
-@cache
-def _temporary() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="forecaster-yahoo-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def _currency(told: object) -> str | None:
+    return told if isinstance(told, str) and CURRENCY.fullmatch(told) else None
 
 
 @hookimpl

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 _CODES = {
     "24/7": "CCC",
+    "ASEX": "ATH",
     "weekdays": "CCY",
     "BVMF": "SAO",
     "XAMS": "AMS",
     "XASX": "ASX",
     "XBKK": "SET",
+    "XBOG": "BVC",
     "XBOM": "BSE NSI",
     "XBRU": "BRU",
+    "XBSE": "BVB",
     "XBUD": "BUD",
     "XBUE": "BUE",
     "XCSE": "CPH",
@@ -25,6 +28,7 @@ _CODES = {
     "XIDX": "JKT",
     "XIST": "IST",
     "XJSE": "JNB",
+    "XKAR": "KAR",
     "XKLS": "KLS",
     "XKRX": "KSC KOE",
     "XLIS": "LIS",
@@ -36,6 +40,7 @@ _CODES = {
     "XNZE": "NZE",
     "XOSL": "OSL",
     "XPAR": "PAR",
+    "XPHS": "PHP PHS",
     "XPRA": "PRA",
     "XSAU": "SAU",
     "XSES": "SES",
@@ -44,6 +49,7 @@ _CODES = {
     "XSTO": "STO",
     "XSTU": "STU",
     "XSWX": "EBS",
+    "XTAE": "TLV",
     "XTAI": "TAI TWO",
     "XTKS": "JPX TYO OSA",
     "XTSE": "TOR VAN CNQ",
@@ -52,8 +58,7 @@ _CODES = {
 }
 
 # Exchange code as in the answer's meta -> calendar. Futures are missing on purpose: their
-# sessions differ by product. So are Athens, Bucharest and Tel Aviv, whose calendars
-# exchange_calendars 4.13 cannot build with pandas 3.1.
+# sessions differ by product.
 CALENDARS: dict[str, str] = {
     code: calendar for calendar, codes in _CODES.items() for code in codes.split()
 }

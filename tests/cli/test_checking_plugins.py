@@ -78,16 +78,25 @@ EXECUTORS = """
 """
 SOURCE = """
     from forecaster import hookimpl
+    from forecaster.errors import SourceError
+    from forecaster.hooks import Options, Quotes, read_options
 
 
     class Source:
         name = "{name}"
 
         def __init__(self, options, folder):
-            raise OSError("a shallow look makes none")
+            read_options(Options, options, "plugins.{name}")
 
         def fetch(self, symbol, start, end):
-            raise OSError("and asks for nothing")
+            import pandas as pd
+
+            print("asked")
+            if symbol != "A":
+                raise SourceError("no such symbol", code="unknown_symbol")
+            days = pd.bdate_range("2024-01-01", periods=20)
+            frame = pd.DataFrame({"close": range(1, 21)}, index=days)
+            return Quotes(frame.loc[str(start or days[0]):str(end or days[-1])], historical=True)
 
 
     @hookimpl
@@ -153,21 +162,51 @@ def test_an_executor_is_put_to_work_as_configured(call: Call, workspace: Path) -
     assert "[plugins.serial] speed" in found(result)[0][4]
 
 
-@pytest.mark.parametrize(("kind", "name"), [("source", "sample"), ("reporter", "html")])
-def test_of_the_rest_the_shape_is_checked_and_the_result_says_so(
-    call: Call, kind: str, name: str
-) -> None:
-    """Sources and reporters are not tried out, and no row claims that they were."""
-    result = call("plugins", "check", name)
+def test_of_a_reporter_the_shape_is_checked_and_the_result_says_so(call: Call) -> None:
+    """Reporters are not tried out, as they would tell somebody; no row claims that they were."""
+    result = call("plugins", "check", "html")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].split() == [kind, name, name, "shape", "only"]
+    assert result.stdout.splitlines()[1].split() == ["reporter", "html", "html", "shape", "only"]
 
 
-def test_a_source_is_not_made_for_a_shallow_look(call: Call, write: Write) -> None:
-    """What is looked at is the class."""
+def test_a_source_is_asked_for_the_symbol(call: Call, write: Write) -> None:
+    """With --symbol it is asked a dozen times, and what it promises is compared."""
+    write("quiet", SOURCE.replace("{name}", "quiet"))
+    result = call("plugins", "check", "quiet", "--symbol", "A", "--json")
+    assert found(result) == [("source", "quiet", "quiet", "ok", None)]
+    assert 10 < result.stderr.count("asked") < 16
+    write("loose", SOURCE.replace("{name}", "loose").replace("end or", "days[-1] or"))
+    result = call("plugins", "check", "loose", "--symbol", "A", "--json")
+    assert (result.exit_code, found(result)[0][3]) == (1, "failed")
+    assert "a bar of 2024-01-19 was not asked for" in found(result)[0][4]
+
+
+def test_a_source_is_not_asked_without_a_symbol(call: Call, write: Write) -> None:
+    """Only its options are looked at, and the result says so; a misspelt one must be refused."""
     write("quiet", SOURCE.replace("{name}", "quiet"))
     result = call("plugins", "check", "quiet", "--json")
-    assert found(result) == [("source", "quiet", "quiet", "shape only", None)]
+    assert found(result) == [("source", "quiet", "quiet", "options only", None)]
+    assert result.stderr == ""
+    write("loose", SOURCE.replace("{name}", "loose").replace("read_options(O", "print(O"))
+    (row,) = found(call("plugins", "check", "loose", "--json"))
+    assert row[3:] == ("failed", "source 'loose': an option that it does not have is ignored")
+
+
+def test_a_source_of_files_is_asked_for_the_symbol_of_a_series(
+    call: Call, workspace: Path, write: Write
+) -> None:
+    """Asking this machine sends nothing: `sample` is asked for IBM, which the series names."""
+    assert found(call("plugins", "check", "sample", "--json"))[0][3] == "ok"
+    assert found(call("plugins", "check", "csv", "--json"))[0][3] == "options only"
+    local = SOURCE.replace("{name}", "near").replace(
+        "def __init__", "local = True\n\n        def __init__", 1
+    )
+    write("near", local)
+    with (workspace / "config.toml").open("a") as file:
+        file.write('[[series]]\nsource = "near"\nsymbol = "A"\n')
+    result = call("plugins", "check", "near", "--json")
+    assert found(result)[0][3] == "ok"
+    assert "asked" in result.stderr
 
 
 def test_a_wrong_derivative_is_refused_with_its_point(call: Call, write: Write) -> None:

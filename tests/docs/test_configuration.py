@@ -54,7 +54,7 @@ def test_every_environment_variable_overrides_what_it_says(tmp_path: Path) -> No
     rows = re.findall(
         r"^\| `(FORECASTER_\w+)=(\S+)` \| `\[([\w.]+)\] (\w+)` \|", text, re.MULTILINE
     )
-    assert len(rows) == 5
+    assert len(rows) == 6
     (tmp_path / "config.toml").write_text("", encoding="utf-8")
     settings = load_settings(
         tmp_path / "config.toml", environ={name: value for name, value, _, _ in rows}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -230,3 +231,60 @@ def test_the_room_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+class TestMidnights:
+    """Zones in which a day has begun at one o'clock: dates stay dates."""
+
+    @pytest.mark.parametrize(
+        ("name", "first", "last"),
+        [
+            # Sunday, 2018-11-04 began at one o'clock in São Paulo, and 2023-09-03 in Santiago;
+            # Israel's clocks went from two to three on Friday, 2023-03-24.
+            ("BVMF", date(2018, 10, 29), date(2018, 11, 9)),
+            ("XSGO", date(2023, 8, 28), date(2023, 9, 8)),
+            ("XTAE", date(2023, 3, 20), date(2023, 3, 28)),
+        ],
+    )
+    def test_sessions_around_the_change_are_dates(self, name: str, first: date, last: date) -> None:
+        """Every session closes on its own local date, before the change and after it."""
+        calendar, zone = get_calendar(name), ZoneInfo(find_rule(name).zone)
+        closes = [
+            (session, calendar.close(session).astimezone(zone))
+            for session in calendar.sessions(first, last).tolist()
+        ]
+        assert all(close.date() == session for session, close in closes)
+        assert len({close.utcoffset() for _, close in closes}) == 2  # the change is among them
+
+    def test_a_day_without_midnight_can_be_a_session(self) -> None:
+        """In Havana 2024-03-10 began at one o'clock, in Cairo 2024-04-26: dates as any other."""
+        for day in (date(2024, 3, 10), date(2024, 4, 26)):
+            around = [day + timedelta(days=step) for step in (-1, 0, 1)]
+            sessions = get_calendar("24/7").sessions(around[0], around[-1])
+            assert sessions.dtype == np.dtype("datetime64[D]")
+            assert sessions.tolist() == around
+
+
+class TestSettling:
+    """When a session is over, which is when its bar can become final."""
+
+    @pytest.mark.parametrize(
+        ("name", "session", "close"),
+        [
+            ("XNYS", date(2012, 11, 23), "2012-11-23 18:00"),  # a half day
+            ("XNYS", date(2024, 7, 3), "2024-07-03 17:00"),
+            ("XLON", date(2024, 12, 24), "2024-12-24 12:30"),
+            ("XTAE", date(2025, 12, 14), "2025-12-14 13:40"),
+            ("24/7", date(2024, 3, 9), "2024-03-10 00:00"),
+            ("weekdays", date(2024, 3, 8), "2024-03-09 00:00"),
+        ],
+    )
+    def test_a_bar_settles_at_its_own_close_plus_the_delay(
+        self, name: str, session: date, close: str
+    ) -> None:
+        """Two hours after an early close the half day counts, and not a moment sooner."""
+        calendar, delay = get_calendar(name), timedelta(hours=2)
+        settled = datetime.fromisoformat(close).replace(tzinfo=UTC) + delay
+        assert calendar.last_closed(settled - delay) == session
+        moment_before = settled - timedelta(seconds=1)
+        assert calendar.last_closed(moment_before - delay) == calendar.before(session, 1)[0]

@@ -145,6 +145,27 @@ def decision_rows(name: str, sessions: Sequence[str]) -> list[Row]:
     ]  # fmt: skip
 
 
+def held_row(name: str = "AAPL", session: str | None = "2026-07-14", **values: Any) -> Row:
+    """An open row of `quarantine_history`."""
+    return {
+        "source": "sample", "symbol": name, "session": session, "what": "bar",
+        "reason_code": "jump", "reason": "close 91.2 is 78 % below 412.3 and no split says why",
+        "open": None, "high": None, "low": None, "close": 91.2, "volume": None, "split": None,
+        "dividend": None, "first_seen_at": "2026-07-14T22:00:00.000000+00:00",
+        "last_seen_at": "2026-07-15T22:00:00.000000+00:00", "resolved_at": None,
+        "resolution": None,
+    } | values  # fmt: skip
+
+
+def alert_row(name: str = "AAPL", session: str = "2026-07-10", **values: Any) -> Row:
+    """A row of `alert_history`."""
+    return {
+        "source": "sample", "symbol": name, "session": session, "code": "revised",
+        "message": "close was 412.3 and is 405.1 now, 1.7 % less",
+        "raised_at": "2026-07-14T22:00:00.000000+00:00",
+    } | values  # fmt: skip
+
+
 def series_report(
     name: str = "AAPL",
     prices: Sequence[tuple[str, float]] = (),

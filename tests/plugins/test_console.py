@@ -45,6 +45,26 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
+def test_requests_are_told_where_there_were_any(printed: Any) -> None:
+    """A source of files sends none, and nothing is said of them."""
+    assert "24,112 bars pulled with 3 requests, 8 models" in printed(
+        report_of(summary=replace(SUMMARY, requests=3))
+    )
+    assert "24,112 bars pulled, 8 models" in printed(report_of())
+
+
+@pytest.mark.parametrize("status", ["done", "nothing"])
+def test_doubtful_prices_are_named(printed: Any, status: str) -> None:
+    """Which series have held prices and how many alerts there were; each is told elsewhere."""
+    summary = replace(SUMMARY, status=status, alerts=("AAPL: one", "AAPL: another"))
+    series = series_report("AAPL", held=(values["held_row"](),))
+    text = printed(report_of(series, series_report("MSFT"), summary=summary))
+    assert "Held prices, which are not used: AAPL. See: forecaster bars check" in text
+    assert "2 alerts about prices that are used." in text
+    assert "Held" not in printed(report_of())
+    assert "alert" not in printed(report_of())
+
+
 def test_parts_come_in_order(printed: Any) -> None:
     """What was done, the coming sessions, the scores, the origin of prices."""
     summary = replace(SUMMARY, historical=True)

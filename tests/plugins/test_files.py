@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,11 +14,8 @@ from forecaster.plugins.files import CsvSource
 from forecaster.errors import ConfigError, DataError, SourceError
 from forecaster.hooks import Quotes
 from forecaster.market import bars_from_frame
+from forecaster.market.border import admit
 
-DATA = os.environ.get("FORECASTER_TEST_DATA")
-needs_data = pytest.mark.skipif(
-    DATA is None, reason="FORECASTER_TEST_DATA names no folder with files of vendors"
-)
 Read = Callable[..., Quotes]
 
 
@@ -119,6 +115,9 @@ class TestDates:
             (["2.1.2024", "31.1.2024"], "2024-01-31"),
             (["1/2/2024 16:00:00", "1/31/2024 16:00:00"], "2024-01-31"),
             (["20240102", "20240131"], "2024-01-31"),
+            (["2024.01.02", "2024.01.31 00:00"], "2024-01-31"),
+            (["02-Jan-2024", "31-JAN-2024"], "2024-01-31"),
+            (['"Jan 02, 2024"', '"Jan 31, 2024"'], "2024-01-31"),
         ],
     )
     def test_usual_formats_are_found_out(self, read: Read, cells: list[str], found: str) -> None:
@@ -133,6 +132,11 @@ class TestDates:
             read(text)
         quotes = read(text, date_format="%d/%m/%Y")
         assert sessions(quotes) == ["2024-02-01", "2024-02-03"]
+
+    def test_a_missing_date_has_its_line(self, read: Read) -> None:
+        """A row without a date is no row of a table: it is not dropped in silence."""
+        with pytest.raises(DataError, match=r"X\.csv, line 3: the date is empty; .*remove it"):
+            read("Date,Close\n2024-01-02,1\n,2\n")
 
     @pytest.mark.parametrize("options", [{}, {"date_format": "%Y-%m-%d"}])
     def test_unreadable_date_has_its_line(self, read: Read, options: dict[str, str]) -> None:
@@ -172,9 +176,96 @@ class TestCells:
         with pytest.raises(DataError, match=what):
             read(content)
 
+    def test_rows_that_cannot_be_prices_are_handed_over(self, read: Read) -> None:
+        """Whether a row can be a bar is judged where all sources are judged: nothing is lost."""
+        quotes = read("Date,High,Low,Close\n2024-01-06,1,2,inf\n2024-01-02,,,\n2024-01-02,3,1,-2\n")
+        assert sessions(quotes) == ["2024-01-02", "2024-01-02", "2024-01-06"]
+        assert quotes.bars["close"].tolist()[1:] == [-2.0, float("inf")]
+        assert [held.session.day for held in admit(quotes.bars).held] == [2, 6]
+
+    def test_a_separator_at_the_end_of_each_line(self, read: Read) -> None:
+        """Empty cells beyond the header are none; others are an error."""
+        assert read("Date,Close\n2024-01-02,1,\n").bars["close"].tolist() == [1.0]
+        with pytest.raises(DataError, match="line 2: 3 cells under 2 names"):
+            read("Date,Close\n2024-01-02,1,234\n")
+
+    def test_what_spreadsheets_call_unicode_text(self, read: Read) -> None:
+        """UTF-16 is told by its first bytes; half of it is refused."""
+        text = "Date\tClose\r\n2024-01-02\t1\r\n".encode("utf-16")
+        assert read(text).bars["close"].tolist() == [1.0]
+        with pytest.raises(DataError, match="not UTF-16"):
+            read(text[:-1])
+
     def test_byte_order_mark_is_no_part_of_the_first_name(self, read: Read) -> None:
         """Files saved by spreadsheets are read."""
         assert len(read(b"\xef\xbb\xbfDate,Close\n2024-01-02,1\n").bars) == 1
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("cells", "values"),
+        [
+            (["$1,234.50", "$987.00"], [1234.5, 987.0]),
+            (["1,234", "12.5"], [1234.0, 12.5]),
+            (["1.234,50 €", "€ 987,1"], [1234.5, 987.1]),
+            (["0,123", "1.234"], [0.123, 1234.0]),
+            (["1.234.567", "12,5"], [1234567.0, 12.5]),
+            (["1.234.567", "12.345"], [1234567.0, 12345.0]),
+            (["12,34,567.5", "-1,000.25"], [1234567.5, -1000.25]),
+            (["1 234,5", "1'234,5"], [1234.5, 1234.5]),
+            (["1.234", "2.345"], [1.234, 2.345]),
+            (["-$5", "$-5"], [-5.0, -5.0]),
+        ],
+    )
+    def test_marks_that_can_be_read_in_one_way(
+        self, read: Read, cells: list[str], values: list[float]
+    ) -> None:
+        """Thousands, a decimal comma and the sign of a currency are understood."""
+        one, two = cells
+        quotes = read(f"Date;Close\n2024-01-02;{one}\n2024-01-03;{two}\n")
+        assert quotes.bars["close"].tolist() == values
+
+    def test_all_columns_are_written_alike(self, read: Read) -> None:
+        """What one column proves holds for the others: 12.345 is twelve thousand beside 1,5."""
+        quotes = read("Date;Volume;Close\n2024-01-02;12.345;1,5\n")
+        assert quotes.bars.iloc[0].to_dict() == {"close": 1.5, "volume": 12345.0}
+
+    def test_volumes_may_be_in_millions(self, read: Read) -> None:
+        """K, M and B are units of volumes, and of nothing else."""
+        quotes = read("Date,Price,Vol.\n2024-01-02,1.5,2.5M\n2024-01-03,1,3K\n2024-01-04,1,-\n")
+        assert quotes.bars["volume"].tolist()[:2] == [2.5e6, 3e3]
+        with pytest.raises(DataError, match=r"line 2: Close is '2\.5M', no number"):
+            read("Date,Close\n2024-01-02,2.5M\n")
+
+    def test_what_can_be_read_in_two_ways_is_not_guessed(self, read: Read) -> None:
+        """1,234 alone is one thousand or one: the option decides."""
+        text = "Date;Close\n2024-01-02;1,234\n2024-01-03;2,345\n"
+        with pytest.raises(DataError, match=r"line 2: Close is '1,234'.*two ways.*decimal"):
+            read(text)
+        assert read(text, decimal=",").bars["close"].tolist() == [1.234, 2.345]
+        assert read(text, decimal=".").bars["close"].tolist() == [1234.0, 2345.0]
+        plain = "Date;Close\n2024-01-02;1.234\n"
+        assert read(plain, decimal=",").bars["close"].tolist() == [1234.0]
+
+    @pytest.mark.parametrize(
+        ("one", "two", "what"),
+        [
+            ("1.5", "1,5", r"line 3: Close is '1,5' where Close is '1\.5': .*two ways"),
+            ("1,5", "1,50,00", r"line 3: Close is '1,50,00'.*two ways"),
+            ("$1", "€1", r"line 3: Close is '€1' in another currency"),
+            ("1", "$1$", r"line 3: Close is '\$1\$', no number"),
+            ("1", "(1)", "line 3: Close is '\\(1\\)', no number"),
+            ("1.5", "+-2", "line 3: Close is '\\+-2', no number"),
+            ("1.5", "12,34", "two ways"),
+            ("1.5", "1,2345.5", "no number"),
+        ],
+    )
+    def test_marks_that_contradict_each_other(
+        self, read: Read, one: str, two: str, what: str
+    ) -> None:
+        """The line that does not fit the others is named."""
+        with pytest.raises(DataError, match=what):
+            read(f"Date;Close\n2024-01-02;{one}\n2024-01-03;{two}\n")
 
 
 class TestFiles:
@@ -214,30 +305,13 @@ class TestFiles:
             ({"foldr": "x"}, r"plugins\.csv.*foldr.*folder"),
             ({"folder": 3}, r"plugins\.csv.*folder.*3"),
             ({"historical": "yes"}, r"plugins\.csv.*historical.*yes"),
+            ({"folder": ".", "file": "x"}, r"plugins\.csv.*folder and file"),
+            ({"adj_close": "a", "split": "b"}, r"plugins\.csv.*adj_close"),
+            ({"adjusted": "both"}, r"plugins\.csv.*adjusted.*both.*none.*splits.*all"),
+            ({"decimal": ";"}, r"plugins\.csv.*decimal.*;"),
         ],
     )
     def test_bad_options(self, options: dict[str, Any], what: str) -> None:
         """An error names the table, the key and the value."""
         with pytest.raises(ConfigError, match=what):
             CsvSource(options, Path())
-
-
-@needs_data
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        ("Microsoft_Stock", 1511),
-        ("fmp_newest_first_label_with_comma_GOOGL", 4990),
-        ("nasdaqcom_newest_first_GOOGL", 2518),
-        ("yahoo_tz_suffix_reordered_GOOGL", 1258),
-        ("yahoo_website_GOOGL", 4735),
-        ("yfinance_history_tz_dividends_GOOGL", 4951),
-        ("yfinance_with_ticker_column_GOOGL", 5273),
-    ],
-)
-def test_files_of_vendors_are_read(name: str, count: int) -> None:
-    """Files as vendors write them need no option."""
-    source = CsvSource({"folder": "raw_formats"}, Path(DATA or ""))
-    bars = bars_from_frame(source.fetch(name, None, None).bars)
-    assert len(bars) == count
-    assert np.isfinite([bars.open, bars.high, bars.low, bars.close, bars.volume]).all()

@@ -24,6 +24,7 @@ from forecaster.hooks import Report
 
 values = runpy.run_path(str(Path(__file__).with_name("report_values.py")))
 series_report, report_of, SUMMARY = values["series_report"], values["report_of"], values["SUMMARY"]
+held_row, alert_row = values["held_row"], values["alert_row"]
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -90,8 +91,12 @@ def hostile_report() -> Report:
         one = series_report(text, cutoffs=ALL_KINDS, symbol=text, source=text, calendar=text)
         decisions = tuple(row | {"reason": text, "verdict": text} for row in one.decisions)
         series.append(
-            replace(one, currency=text, attribution=text, decisions=decisions, historical=True)
-        )
+            replace(
+                one, currency=text, attribution=text, decisions=decisions, historical=True,
+                held=(held_row(text, reason=text, what=text),),
+                alerts=(alert_row(text, message=text),),
+            )
+        )  # fmt: skip
     summary = replace(SUMMARY, status="degraded", problems=HOSTILE)
     return replace(report_of(*series, summary=summary), database=HOSTILE[0])
 
@@ -111,12 +116,18 @@ def test_hostile_text_is_only_ever_text(tmp_path: Path) -> None:
     """No string from outside makes a tag, an attribute or a script; all of them can be read."""
     folder = write(tmp_path, hostile_report())
     harmless = pages(write(tmp_path / "harmless", report_of(series_report(cutoffs=ALL_KINDS))))
-    known = {tag for page in harmless.values() for tag, _ in page.tags} | {"aside", "ul", "li"}
+    known = {tag for page in harmless.values() for tag, _ in page.tags} | {
+        "aside",
+        "ul",
+        "li",
+        "code",
+    }
     for page in pages(folder).values():
         assert {tag for tag, _ in page.tags} <= known
         assert not [name for _, given in page.tags for name in given if name.startswith("on")]
         assert not [a for a in page.named("a") if not html_pages.PAGE_NAME.fullmatch(a["href"])
-                    and a["href"] != "index.html"]  # fmt: skip
+                    and a["href"] != "index.html"
+                    and not re.fullmatch(r"\S+\.html#(held|alerts)", a["href"])]  # fmt: skip
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", page.text)
     index = pages(folder)["index.html"]
     for text in HOSTILE:
@@ -296,6 +307,35 @@ def test_an_empty_series_and_an_empty_report_are_pages_too(tmp_path: Path) -> No
     )
     bare = replace(report_of(), series=())
     assert "No series yet" in pages(write(tmp_path, bare))["index.html"].text
+
+
+def test_what_is_held_and_noticed_has_its_own_place(tmp_path: Path) -> None:
+    """A section on the series' page, newest first, and a line with a link on the first page."""
+    held = (held_row(session="2026-07-14"), held_row(session="2026-07-15", close=None),
+            held_row(session=None, what="answer", close=None, reason="another firm"))  # fmt: skip
+    doubtful = series_report("AAPL", held=held, alerts=(alert_row(), alert_row(message="later")))
+    folder = write(tmp_path, report_of(doubtful, series_report("MSFT")))
+    found = pages(folder)
+    page, index = found[html_pages.page_name(doubtful)], found["index.html"]
+    for words in ("Held prices", "91.2", "no split says why", "another firm", "Alerts",
+                  "later", "forecaster bars accept AAPL"):  # fmt: skip
+        assert words in page.text
+    assert page.text.index("2026-07-15") < page.text.index("2026-07-14")
+    assert "AAPL (3)" in index.text
+    assert "AAPL (2)" in index.text
+    links = [a["href"] for a in index.named("a")]
+    name = html_pages.page_name(doubtful)
+    assert {f"{name}#held", f"{name}#alerts"} <= set(links)
+    targets = [given.get("id") for tag, given in page.tags if tag == "section"]
+    assert targets.count("held") == targets.count("alerts") == 1
+    assert "MSFT (" not in index.text
+
+
+def test_without_doubts_nothing_is_said_of_them(tmp_path: Path) -> None:
+    """Pages of prices that nobody doubts have no empty sections."""
+    for page in pages(write(tmp_path, report_of(series_report()))).values():
+        assert "Held" not in page.text
+        assert "Alerts" not in page.text
 
 
 def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, time, timedelta
+from datetime import date, time
 from pathlib import Path
 
 import exchange_calendars
@@ -14,36 +14,22 @@ import numpy as np
 import pytest
 from forecaster.plugins.yahoo import YahooSource
 from forecaster.plugins.yahoo.exchanges import CALENDARS
+from forecaster.plugins.yahoo.traded import arguments
 
 from forecaster.errors import ConfigError, SourceError
 from forecaster.hooks import Quotes
 from forecaster.market import actions_from_frame, bars_from_frame
+from forecaster.testing import check_source
 
-from .yahoo_server import Listing, Reply, Row, YahooServer, failed, send_yahoo_to, serving
+from .listings import Listing, Row, prices
+from .server import Reply, YahooServer, failed, send_yahoo_to
 
-FIRST = date(2024, 3, 4)  # a Monday; New York changes its clocks on the Sunday after
-
-
-def prices(count: int, level: float = 100.0, first: date = FIRST) -> dict[date, Row]:
-    """Return bars as traded on `count` weekdays."""
-    days = [first + timedelta(days=n) for n in range(2 * count) if (first.weekday() + n) % 7 < 5]
-    return {
-        day: (level + n, level + n + 2.5, level + n - 1.25, level + n + 0.75, 1200 + 12 * n)
-        for n, day in enumerate(days[:count])
-    }
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooServer]:
-    """Give a server that the client takes for Yahoo."""
-    with serving() as running:
-        send_yahoo_to(running.url, monkeypatch)
-        yield running
+QUICK = {"tries": 1, "interval": 0.0}
 
 
 def fetch(symbol: str, start: date | None = None, end: date | None = None) -> Quotes:
-    """Fetch with the default options."""
-    return YahooSource({}, Path()).fetch(symbol, start, end)
+    """Fetch once, without pauses."""
+    return YahooSource(QUICK, Path()).fetch(symbol, start, end)
 
 
 def refused(symbol: str) -> SourceError:
@@ -140,6 +126,28 @@ class TestAnswers:
         assert set(CALENDARS.values()) <= {*known, "24/7", "weekdays"}
 
 
+class TestPromises:
+    def test_what_every_source_promises(self, server: YahooServer) -> None:
+        """The suite for sources finds nothing, with splits and dividends in the prices."""
+        days = sorted(prices(30))
+        bars = prices(30, 400.0) | {
+            day: row for day, row in prices(30, 100.0).items() if day >= days[8]
+        }
+        server.list(Listing("X", bars, {days[8]: (4, 1)}, {days[5]: 0.5, days[20]: 0.25}))
+        source = YahooSource(QUICK, Path())
+        check_source(source, "X")
+        assert source.requests == len(server.asked)
+
+    def test_every_argument_of_the_client_is_said(self) -> None:
+        """No default of yfinance's counts, and nothing is adjusted or repaired by it."""
+        from yfinance.scrapers.history import PriceHistory
+
+        there_are = set(inspect.signature(PriceHistory.history).parameters)
+        said = arguments(None)
+        assert there_are - {"self", "raise_errors"} == set(said)  # the latter is deprecated
+        assert not any(said[name] for name in ("auto_adjust", "back_adjust", "repair", "rounding"))
+
+
 class TestSplits:
     def test_prices_as_traded_are_recovered_exactly(self, server: YahooServer) -> None:
         """Two splits, a reverse one among them, and dividends are taken out of the prices."""
@@ -195,7 +203,7 @@ class TestFailures:
             (Reply(200, "[]"), "bad_response"),
             (Reply(200, ""), "bad_response"),
             (Reply(200, '{"chart": {"result": [], "error": null}}'), "bad_response"),
-            (Reply(401, '{"finance": {"error": {"code": "Unauthorized"}}}'), "bad_response"),
+            (Reply(401, '{"finance": {"error": {"code": "Unauthorized"}}}'), "provider_down"),
             (Reply(429, "Too Many Requests", "text/plain"), "rate_limited"),
             (failed(400, "Bad Request", "Data doesn't exist for startDate = 1"), "no_session"),
         ],
@@ -303,6 +311,6 @@ class TestBeforeAnythingIsSent:
 
     def test_default_cache_folder_is_private(self) -> None:
         """Without the option a temporary folder of mode 0700 is used."""
-        from forecaster.plugins.yahoo import _temporary
+        from forecaster.plugins.yahoo.folder import _temporary
 
         assert stat.S_IMODE(_temporary().stat().st_mode) == 0o700
