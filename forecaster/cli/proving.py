@@ -17,15 +17,14 @@ from forecaster.errors import LedgerError
 def replay(
     invocation: Invocation, forecast_id: int | None, run_id: int | None, form: str | None
 ) -> None:
-    """Compute a stored forecast again, from what was known when it was made.
+    """Compute a stored forecast again and compare.
 
-    On the same kind of machine every bit must be the same, on others the first six digits. The
-    exit code is 1 where it is not. Nothing is stored.
+    It is made of the bars that were known when it was issued, and of the stored network. On the
+    same kind of machine every bit must be the same, on others the first six digits: otherwise the
+    exit code is 1. Nothing is stored.
 
-    \b
-    For instance, the newest forecast:
-      forecaster replay $(forecaster sql "select max(forecast_id) from latest_forecast" --csv | tail -1)
-    """  # noqa: D301, E501  click's \b keeps the lines
+    `forecaster forecasts --json` shows the ids.
+    """
     if (forecast_id is None) == (run_id is None):
         raise click.UsageError("give a FORECAST_ID or --run RUN_ID")
     with invocation.job(create=False) as job:

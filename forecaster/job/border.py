@@ -106,7 +106,8 @@ def pass_border(
             remedy="correct their dates",
             code="future_session",
         )
-    frame = quotes.bars[sessions <= latest]
+    settled = sessions <= latest
+    frame = quotes.bars if settled.all() else quotes.bars[settled]
     if not len(frame) and known is None:
         raise SourceError(
             "none of the source's sessions has settled yet",

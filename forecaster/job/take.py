@@ -57,10 +57,10 @@ def take(job: Job, pulled: Iterable[tuple[Address, Pulled]]) -> dict[Address, Ta
     limits = limits_of(job.settings.each_series())
     taken: dict[Address, Taken] = {}
     chunk: dict[Address, tuple[Pulled, Passed]] = {}
-    asked: set[Address] = set()
+    asked: list[Address] = []
     for address, answer in pulled:
         if answer.asked:  # what a file says tells nothing about how the source answers
-            asked.add(address)
+            asked.append(address)
         if answer.quotes is None:
             taken[address] = _unanswered(job, address, answer, known.get(address))
             continue
@@ -80,11 +80,8 @@ def take(job: Job, pulled: Iterable[tuple[Address, Pulled]]) -> dict[Address, Ta
     taken = _with_closures(job, taken)
     record_pulls(
         job.ledger,
-        [
-            one.pull
-            for address, one in taken.items()
-            if one.pull and address in asked and _worth_recording(one.pull)
-        ],
+        # In the order of the questions: what came after an answer is a new refusal.
+        [one for address in asked if (one := taken[address].pull) and _worth_recording(one)],
     )
     return taken
 
@@ -163,7 +160,9 @@ def _taken(
     asked, passed = pulled
     lacks = passed.expected if passed.expected and (not last or last < passed.expected) else None
     problem = _held_problem(answer.held, stored, last)
-    outcome = "incomplete" if lacks and not answer.held else "ok"
+    # What is held says why the newest bar is not there, unless all of it is older.
+    explained = any(one.session is None or one.session >= lacks for one in answer.held if lacks)
+    outcome = "incomplete" if lacks and not explained else "ok"
     if outcome == "incomplete" and problem is None:
         problem = SourceError(
             f"{source} has no bar of {symbol} for session {lacks} yet",

@@ -90,7 +90,7 @@ def admit(
             and more than 5 % of them would be held.
     """
     bars = _read(frame)
-    if not len(bars):
+    if not len(bars) or _is_clean(bars, calendar, positive=positive):
         return Admitted(bars)
     faults = list(_faults(bars, calendar, positive=positive))
     wrong = np.logical_or.reduce([fault.wrong for fault in faults])
@@ -138,6 +138,26 @@ def bars_from_frame(frame: pd.DataFrame) -> Bars:
     return bars
 
 
+def _is_clean(bars: Bars, calendar: Calendar | None, *, positive: bool) -> bool:
+    """Return whether there is certainly no fault, at a tenth of the cost of looking for each.
+
+    Comparisons with NaN are false, so that what is left empty is not compared.
+    """
+    prices = np.stack([bars.field(name) for name in PRICES])
+    opened, high, low, close = prices
+    wrong = (
+        ~np.isfinite(close)
+        | (np.abs(prices) > LARGEST).any(axis=0)
+        | ((low > high) | (opened < low) | (opened > high) | (close < low) | (close > high))
+        | ((bars.volume < 0) | (bars.volume > LARGEST))
+    )
+    if wrong.any() or (positive and (prices <= 0).any()):
+        return False
+    if (bars.sessions[1:] == bars.sessions[:-1]).any():
+        return False
+    return calendar is None or not len(foreign_sessions(bars, calendar))
+
+
 def _read(frame: pd.DataFrame) -> Bars:
     """Return the rows that have any price; the sessions ascend, and there may be two alike."""
     if frame.empty:
@@ -147,8 +167,11 @@ def _read(frame: pd.DataFrame) -> Bars:
         raise DataError(f"there is no close among the columns ({found})", code="columns")
     columns = frame_columns(frame, **dict.fromkeys(FIELDS, np.nan))
     bars = Bars(frame_sessions(frame, unique=False), *columns)
-    absent = np.logical_and.reduce([np.isnan(bars.field(name)) for name in PRICES])
-    return bars.where(~(absent | _said_again(bars)))
+    absent = np.isnan(bars.close)
+    if absent.any():
+        absent &= np.logical_and.reduce([np.isnan(bars.field(name)) for name in PRICES])
+    unwanted = absent | _said_again(bars)
+    return bars.where(~unwanted) if unwanted.any() else bars
 
 
 def _said_again(bars: Bars) -> Mask:

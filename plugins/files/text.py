@@ -172,11 +172,8 @@ def _header(
 
 
 def _all(rows: Iterator[Numbered]) -> Lines:
-    lines = Lines()
-    for number, line in rows:
-        lines.numbers.append(number)
-        lines.pieces.append(line)
-    return lines
+    there = list(rows)
+    return Lines([line for _, line in there], array("L", [number for number, _ in there]))
 
 
 def _by_symbol(

@@ -1,30 +1,38 @@
 """A ledger that an older program made: refused until it is upgraded, and whole after that.
 
 `schema_0001.db.gz` was made by the last program of schema 0001: a run with a backfill of three
-sessions and a backtest of three cutoffs, on the prices of tests/cli/prices.py.
+sessions and a backtest of three cutoffs, on the prices of tests/cli/prices.py. So was
+`schema_0002.db.gz` by the last one of 0002, with a second instrument that was split once, paid two
+dividends and had one close revised, and a last night on which its source failed.
 """
 
 import gzip
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from alembic import command
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import column, insert, inspect, select
 
 from forecaster.errors import LedgerError
 from forecaster.job.calibrate import refeed
 from forecaster.ledger import open_ledger
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.engine import make_engine, parse_url, writing
-from forecaster.ledger.schema import HEAD, instrument, metadata, model_version
+from forecaster.ledger.history import read_view
+from forecaster.ledger.prices import read_bars
+from forecaster.ledger.schema import HEAD, forecast, instrument, metadata, model_version
 from forecaster.ledger.upgrade import alembic_config, look, upgrade
 
 from .killed import failing
-from .shapes import shape
+from .shapes import VIEWS, shape
 
-OLD = Path(__file__).with_name("schema_0001.db.gz")
+EMPTY = {"0001": {"action"}, "0002": set()}
+"""The tables without a row in the ledger of each older schema."""
+
 Contents = dict[str, list[tuple[Any, ...]]]
 
 
@@ -56,64 +64,85 @@ def contents(url: str, columns: dict[str, list[str]]) -> Contents:
     return found
 
 
-def copy_to_postgresql(old: str, url: str) -> None:
-    """Make the tables of schema 0001 and fill them with the rows of an SQLite file."""
+def copy_to_postgresql(old: str, url: str, schema: str) -> None:
+    """Make the tables of an older schema and fill them with the rows of an SQLite file."""
     columns = columns_at(old)
     rows = contents(old, columns)
     engine = make_engine(parse_url(url))
     with writing(engine) as connection:
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, schema)
         for table in metadata.sorted_tables:
             names = columns.get(table.name, [])
             given = [dict(zip(names, row, strict=True)) for row in rows.get(table.name, [])]
             if given:
-                connection.execute(insert(table), given)
+                # The table as it was then: today's has a key that is longer.
+                then = sqlalchemy.table(
+                    table.name, *(column(one, table.c[one].type) for one in names)
+                )
+                connection.execute(insert(then), given)
     engine.dispose()
 
 
+def unpacked(schema: str, folder: Path) -> Path:
+    """Return a copy of the SQLite file that a program of an older schema made."""
+    packed = Path(__file__).with_name(f"schema_{schema}.db.gz")
+    path = folder / "old.db"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    return path
+
+
+@pytest.fixture(params=sorted(EMPTY))
+def schema(request: pytest.FixtureRequest) -> str:
+    """Name an older schema."""
+    return str(request.param)
+
+
 @pytest.fixture
-def old_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URL of a filled ledger of schema 0001."""
-    path = tmp_path / "old.db"
-    path.write_bytes(gzip.decompress(OLD.read_bytes()))
+def old_url(
+    dialect: str, schema: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """Return the URL of a filled ledger of an older schema."""
+    path = unpacked(schema, tmp_path)
     if dialect == "sqlite":
         yield f"sqlite:///{path}"
         return
     for url in request.getfixturevalue("postgresql").lend("template0"):
-        copy_to_postgresql(f"sqlite:///{path}", url)
+        copy_to_postgresql(f"sqlite:///{path}", url, schema)
         yield url
 
 
-def test_an_older_ledger_keeps_every_row(old_url: str, from_metadata: Any) -> None:
+def test_an_older_ledger_keeps_every_row(old_url: str, schema: str, from_metadata: Any) -> None:
     """After the upgrade each row is as it was, and the tables are those of a new ledger."""
     columns = columns_at(old_url)
     before = contents(old_url, columns)
-    assert {name for name, rows in before.items() if not rows} == {"action"}
-    assert upgrade(parse_url(old_url)) == ("0001", HEAD)
+    assert {name for name, rows in before.items() if not rows} == EMPTY[schema]
+    assert upgrade(parse_url(old_url)) == (schema, HEAD)
     assert contents(old_url, columns) == before
     with open_ledger(old_url) as ledger:
         with ledger.reading() as connection:
             assert shape(connection) == from_metadata
             assert set(connection.scalars(select(model_version.c.restarts))) == {0}
-            assert set(connection.scalars(select(instrument.c.answer))) == {None}
+            marks = set(connection.scalars(select(instrument.c.answer)))
+            assert (marks == {None}) == (schema == "0001")
+            assert set(connection.scalars(select(forecast.c.carried))) == {0}
         assert not [one for one in check_ledger(ledger, refeed) if not one.ok]
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_an_older_schema_is_refused(old_url: str, create: bool) -> None:
+def test_an_older_schema_is_refused(old_url: str, schema: str, create: bool) -> None:
     """A database of an older program is refused, and the remedy is the command to run."""
     columns = columns_at(old_url)
     before = contents(old_url, columns)
-    with pytest.raises(LedgerError, match="has schema 0001, this program needs") as caught:
+    with pytest.raises(LedgerError, match=f"has schema {schema}, this program needs") as caught:
         open_ledger(old_url, create=create)
     assert (caught.value.code, caught.value.exit_code) == ("old_schema", 1)
     assert "forecaster db upgrade" in caught.value.remedy
     assert (columns_at(old_url), contents(old_url, columns)) == (columns, before)
 
 
-def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str) -> None:
+def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str, schema: str) -> None:
     """A failure before any of its statements changes nothing, and a retry succeeds."""
 
     def fail() -> None:
@@ -128,8 +157,43 @@ def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str) -> Non
                 upgrade(parse_url(old_url))
             break
         except InjectedError:
-            assert look(parse_url(old_url)) == "0001", when
+            assert look(parse_url(old_url)) == schema, when
             assert (columns_at(old_url), contents(old_url, columns)) == (columns, before), when
             when += 1
     assert when > 5
     assert contents(old_url, columns) == before
+
+
+@pytest.mark.parametrize("schema", ["0002"], indirect=True)
+def test_actions_become_first_revisions_that_were_told(old_url: str) -> None:
+    """Each action counts as before, said once and by its source, at the time it was stored."""
+    before = contents(old_url, {"action": columns_at(old_url)["action"]})["action"]
+    upgrade(parse_url(old_url))
+    columns = ["instrument_id", "session", "split", "dividend", "first_seen_at"]
+    after = contents(old_url, {"action": [*columns, "revision", "origin"]})["action"]
+    assert len(before) == 3
+    assert after == [(*row, 1, "told") for row in before]
+    with open_ledger(old_url) as ledger:
+        bars, acted, late = read_bars(ledger, 2, upto=date.max, count=999)
+        assert [str(day) for day in acted.sessions] == ["2024-02-12", "2024-03-25", "2024-04-15"]
+        assert (acted.splits.tolist(), acted.dividends.tolist()) == ([1, 2, 1], [0.5, 0, 0.25])
+        assert len(bars) == 85
+        assert late  # the close that was revised
+        assert not read_bars(ledger, 2, upto=date(2024, 4, 23), count=999)[2]
+        history = read_view(ledger, "action_history").as_dicts()
+        assert {(row["symbol"], row["revision"], row["origin"]) for row in history} == {
+            ("SPLIT", 1, "told")
+        }
+
+
+@pytest.mark.parametrize("schema", ["0002"], indirect=True)
+def test_every_view_answers_after_an_upgrade(old_url: str) -> None:
+    """Whoever reads the views finds the old nights, and nothing held that never was."""
+    upgrade(parse_url(old_url))
+    with open_ledger(old_url) as ledger:
+        found = {name: read_view(ledger, name).as_dicts() for name in VIEWS}
+    nothing = {"alert_history", "pull_history", "quarantine_history"}
+    assert {name for name, rows in found.items() if not rows} == nothing
+    assert {row["state"] for row in found["run_history"]} == {"done"}
+    assert {row["carried"] for row in found["forecast_inputs"]} == {0}
+    assert [row["revision"] for row in found["bar_history"] if row["revision"] > 1] == [2]

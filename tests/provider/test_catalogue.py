@@ -11,7 +11,8 @@ from forecaster.plugins.yahoo import YahooSource, session
 from forecaster.errors import DataError, SourceError
 from forecaster.hooks import Quotes
 
-from .catalogue import DAYS, LISTING, Entry, catalogue
+from .catalogue import catalogue
+from .entries import DAYS, LISTING, Entry
 from .judging import judged
 from .server import YahooServer
 

@@ -11,7 +11,8 @@ import pytest
 
 # The folders of the tests are no packages that have a name.
 from ..job.project import SMALL, Project, evening  # noqa: TID252
-from .catalogue import DAYS, LAST, LISTING, Entry, catalogue
+from .catalogue import catalogue
+from .entries import DAYS, LAST, LISTING, Entry
 from .server import CHART, Reply, YahooServer, send_yahoo_to, serving
 
 QUICK = "[schedule]\ninitial_backfill = 0\n[plugins.yahoo]\ninterval = 0.0\ntries = 1\n"
