@@ -46,19 +46,23 @@ class Passed:
 
     Attributes:
         instrument: as the source quotes it.
+        known: as it is stored.
         told: its settled bars and its actions, those left out that are held.
         held: what is held, row by row.
         expected: the last session that has settled; None where prices are historical.
         rules: what it is held against the ledger by.
         due: the sessions that its calendar has up to its last bar, where missing ones are an alert.
+        doubt: why the answer may be about something else than the ones before.
     """
 
     instrument: Instrument
+    known: Instrument | None
     told: Told
     held: tuple[Held, ...]
     expected: date | None
     rules: Rules
     due: Sessions
+    doubt: Held | None = None
 
 
 def limits_of(every: Sequence[SeriesSettings]) -> dict[Address, Limits]:
@@ -119,12 +123,23 @@ def pass_border(
     told = Told(admitted.bars, None if quotes.actions is None else actions)
     return Passed(
         instrument=_instrument(address, quotes, calendar.name),
+        known=known,
         told=replace(told, mark=mark(told)),
         held=(*admitted.held, *held),
         expected=expected,
         rules=limits.rules,
         due=_due(admitted.bars, calendar) if limits.bridged else admitted.bars.sessions,
+        doubt=_doubt(quotes, known),
     )
+
+
+def _doubt(quotes: Quotes, known: Instrument | None) -> Held | None:
+    """Return what is wrong with prices of another currency: pence, for one, are not pounds."""
+    before = known.currency if known else None
+    if not before or not quotes.currency or before == quotes.currency:
+        return None
+    reason = f"the prices were in {before}, and are in {quotes.currency} now"
+    return Held(None, "answer", "currency", reason)
 
 
 def _due(bars: Bars, calendar: Calendar) -> Sessions:

@@ -197,8 +197,7 @@ def _ask(job: Job, asking: Asking, address: Address, start: date | None) -> Pull
         return _refused(job, asking, problem, requests)
     if asking.failures >= MOST_FAILURES:
         asking.shut = SourceError(
-            f"not asked, because {asking.name} failed {MOST_FAILURES} times in a row: "
-            f"{problem.message}",
+            f"not asked, because {asking.name} failed {MOST_FAILURES} times in a row",
             remedy="run again later",
             code=problem.code,
         )

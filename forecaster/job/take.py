@@ -113,6 +113,8 @@ def _store(job: Job, chunk: Mapping[Address, tuple[Pulled, Passed]]) -> dict[Add
 
 def _answer(passed: Passed, before: Before) -> Answer:
     """Return what of an answer is stored: what follows on what is stored already, and fits it."""
+    if passed.doubt and not before.trusted:
+        return Answer.nothing_but(passed.known or passed.instrument, passed.doubt)
     told, rules = passed.told, replace(passed.rules, trusted=before.trusted)
     count = len(told.bars)
     again = before.skip if before.skip == count else max(0, before.skip - OVERLAP)
@@ -158,12 +160,10 @@ def _taken(
 ) -> Taken:
     source, symbol = address
     asked, passed = pulled
-    lacks = passed.expected if passed.expected and (not last or last < passed.expected) else None
+    lacks = _lacking(passed.expected, last, answer.held)
     problem = _held_problem(answer.held, stored, last)
-    # What is held says why the newest bar is not there, unless all of it is older.
-    explained = any(one.session is None or one.session >= lacks for one in answer.held if lacks)
-    outcome = "incomplete" if lacks and not explained else "ok"
-    if outcome == "incomplete" and problem is None:
+    outcome = "incomplete" if lacks else "ok"
+    if lacks and problem is None:
         problem = SourceError(
             f"{source} has no bar of {symbol} for session {lacks} yet",
             remedy="run again when it has",
@@ -176,6 +176,14 @@ def _taken(
     )  # fmt: skip
     alerts = tuple(f"{symbol}: {one.message}" for one in stored.alerts)
     return Taken(pull, problem, alerts, lacks)
+
+
+def _lacking(expected: date | None, last: date | None, held: Sequence[Held]) -> date | None:
+    """Return the session that should be there and of which the source has no bar, not even held."""
+    if expected is None or (last and last >= expected):
+        return None
+    explained = any(one.session is None or one.session >= expected for one in held)
+    return None if explained else expected
 
 
 def _held_problem(

@@ -65,10 +65,11 @@ def finite(name: str, *columns: str) -> list[sa.CheckConstraint]:
 
 def remake(name: str, columns: str, *parts: Any) -> None:
     """Make a table anew and fill it with its rows, told as the select list `columns`."""
-    op.execute(sa.text(f"CREATE TEMPORARY TABLE {name}_before AS SELECT {columns} FROM {name}"))
+    # The names are ours.
+    op.execute(sa.text(f"CREATE TEMPORARY TABLE {name}_before AS SELECT {columns} FROM {name}"))  # noqa: S608
     op.drop_table(name)
     table(name, *parts)
-    op.execute(sa.text(f"INSERT INTO {name} SELECT * FROM {name}_before"))
+    op.execute(sa.text(f"INSERT INTO {name} SELECT * FROM {name}_before"))  # noqa: S608
     op.execute(sa.text(f"DROP TABLE {name}_before"))
 
 
@@ -117,9 +118,7 @@ def allow_more_states() -> None:
         refers("run", "backtest_id", "backtest"),
     )
     either = sa.text("coalesce(backtest_id, 0)")
-    op.create_index(
-        "uq_run_night", "run", ["kind", either, "calendar", "session"], unique=True
-    )
+    op.create_index("uq_run_night", "run", ["kind", either, "calendar", "session"], unique=True)
 
 
 def create_quarantine() -> None:

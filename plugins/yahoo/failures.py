@@ -132,7 +132,10 @@ def _empty(body: bytes) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    line = f"{type(error).__name__}: {one_line((str(error).splitlines() or [''])[0])}"
+    said = one_line((str(error).splitlines() or [""])[0])
+    # Of what curl's binding says, the part that curl said itself.
+    said = said.removeprefix("Failed to perform, ").partition(" See https://curl.se")[0].rstrip(".")
+    line = f"{type(error).__name__}: {said}"
     return NOTHING if DELISTED in line else line
 
 

@@ -100,7 +100,8 @@ def test_a_price_without_a_logarithm_is_held_only_where_positive_is_asked(
     name: str, value: float
 ) -> None:
     """The same row passes where values may be negative."""
-    row = dict.fromkeys(PRICES, NAN) | {"close": 1.0} | {name: value}
+    close = value if name == "high" else 1.0
+    row = dict.fromkeys(PRICES, NAN) | {"close": close} | {name: value}
     assert told(admit(frame_of({}, row))) == []
     assert told(admit(frame_of({}, row), positive=True)) == [
         ("2024-01-02", "non_positive", f"no positive {name} ({name} {value:g})")
@@ -203,6 +204,14 @@ STRUCTURE = {
     "a zone": (_of(days(2).tz_localize("UTC"), "close"), "not_sessions"),
     "a time of day": (_of(days(2) + pd.Timedelta(hours=5), "close"), "not_sessions"),
     "no date": (_of(pd.DatetimeIndex(["2024-01-01", pd.NaT]), "close"), "not_sessions"),
+    "the year 1": (
+        _of(pd.DatetimeIndex(np.array(["0001-01-03", "2024-01-02"], "M8[s]")), "close"),
+        "not_sessions",
+    ),
+    "the year 12000": (
+        _of(pd.DatetimeIndex(np.array(["2024-01-02", "12000-01-03"], "M8[s]")), "close"),
+        "not_sessions",
+    ),
     "unsorted": (_of(days(2)[::-1], "close"), "unsorted"),
     "text": (pd.DataFrame({"close": ["1", "x"]}, index=days(2)), "not_numbers"),
 }
@@ -405,6 +414,10 @@ def test_a_dividend_that_is_no_amount_is_held(dividend: float) -> None:
         (acting(split=[2.0, 3.0]).iloc[::-1], "unsorted"),
         (pd.DataFrame({"split": [2.0, 2.0]}, index=days(1).repeat(2)), "duplicate"),
         (pd.DataFrame({"split": [2.0]}, index=[5]), "not_sessions"),
+        (
+            pd.DataFrame({"split": [2.0]}, pd.DatetimeIndex(np.array(["12000-01-03"], "M8[s]"))),
+            "not_sessions",
+        ),
         (pd.DataFrame({"split": ["2:1"]}, index=days(1)), "not_numbers"),
     ],
 )
