@@ -45,8 +45,9 @@ def replay(
         emit(Rows(columns, rows), form)
     if different:
         first = different[0]
+        count = f"{len(different)} numbers come" if different[1:] else "1 number comes"
         raise LedgerError(
-            f"{len(different)} numbers come out otherwise, first {first.name} of forecast "
+            f"{count} out otherwise, first {first.name} of forecast "
             f"{first.forecast_id}: {first.stored!r} is stored, {first.replayed!r} comes out",
             remedy="`forecaster replay --json` shows all; `forecaster db check` looks for damage",
             code="replay",

@@ -126,7 +126,8 @@ def _carried_forward(
         DataError: more than `most` are missing in a row (code "gaps").
     """
     first: date = bars.sessions[0].item()
-    days = np.union1d(bars.sessions, calendar.sessions(first, cutoff))
+    # The cutoff was a session when the night was worked, even if it was noted as closed since.
+    days = np.union1d([*bars.sessions, np.datetime64(cutoff)], calendar.sessions(first, cutoff))
     before = np.searchsorted(bars.sessions, days, side="right") - 1
     missing = bars.sessions[before] != days
     # How many missing sessions end at each one: its place behind the bar that is carried to it.

@@ -44,7 +44,10 @@ class Read:
 
 
 class Prices:
-    """Bars read once for a walk over many nights; each night sees those up to its cutoff."""
+    """Bars read once for a walk over many nights; each night sees those up to its cutoff.
+
+    With `known_by` none sees what was first seen later than that.
+    """
 
     def __init__(
         self,
@@ -54,10 +57,12 @@ class Prices:
         first: date,
         last: date,
         delay: timedelta = timedelta(0),
+        known_by: datetime | None = None,
     ) -> None:
         self._ledger = ledger
         self._calendars = calendars
         self._delay = delay
+        self._known_by = known_by
         self._first = first
         self._last = last
         self._read: dict[int, Read] = {}
@@ -84,7 +89,7 @@ class Prices:
         for need, ids in alike.items():
             found = read_many(
                 self._ledger, ids, upto=self._last, count=need.history, since=need.since,
-                fields=sorted(need.fields),
+                known_by=self._known_by, fields=sorted(need.fields),
             )  # fmt: skip
             self._read |= {one: Read(need, *read) for one, read in found.items()}
 
@@ -122,6 +127,7 @@ class Prices:
             bars, _, _ = read_bars(
                 self._ledger, instrument.id, upto=cutoff, count=read.need.history,
                 since=read.need.since, as_of=settled_by(calendar, cutoff, self._delay),
+                known_by=self._known_by,
             )  # fmt: skip
         return past_upto(cutoff, wanted, calendar, bars, read.actions, awaited)
 

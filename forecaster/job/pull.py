@@ -1,6 +1,6 @@
 """pull: ask each source for what is missing. The only stage that touches the network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,9 +15,13 @@ from forecaster.ledger.before import TRUSTED, Address
 from forecaster.ledger.instruments import read_answers, read_instruments
 from forecaster.ledger.prices import last_sessions
 from forecaster.ledger.pulls import REFUSED, Rest, doubts, read_rests
+from forecaster.ledger.quarantine import Held, read_held
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
+
+CORRECTED = timedelta(days=60)
+"""For how long what is held is asked for again: sources correct within days, or never."""
 
 RESTS = (timedelta(minutes=15), timedelta(minutes=30), timedelta(minutes=45))
 """For which a source is left alone after it has refused once, twice and more often in a row."""
@@ -107,12 +111,13 @@ def pull(
     }
     known, last = read_instruments(job.ledger), last_sessions(job.ledger)
     trusted = {one for one, mark in read_answers(job.ledger).items() if mark == TRUSTED}
+    held = read_held(job.ledger)
     addresses = list(dict.fromkeys((one.source, one.symbol) for one in wanted))
     doubted = Doubts()
     for count, address in enumerate(addresses, start=1):
         asking = sources[address[0]]
         whole = wish.whole or address in trusted
-        start = None if whole else _start(known.get(address), last.get(address))
+        start = None if whole else _start(known.get(address), last.get(address), held)
         if (
             wish.anyway
             or whole
@@ -133,14 +138,18 @@ def pull(
         yield address, _doubted(job, address, pulled, others=address[0] in doubted.answered)
 
 
-def _start(known: Instrument | None, last: date | None) -> date | None:
+def _start(
+    known: Instrument | None, last: date | None, held: Mapping[int, Sequence[Held]]
+) -> date | None:
     """Return from where to ask, None for everything.
 
-    Historical prices are at hand, and whoever corrects a file corrects it anywhere.
+    Historical prices are at hand, and whoever corrects a file corrects it anywhere. What is held
+    is asked for again while it may still be corrected.
     """
     if known is None or known.historical or last is None:
         return None
-    return last - OVERLAP
+    doubted = [one.session for one in held.get(known.id, ()) if one.session]
+    return min([last, *(session for session in doubted if session > last - CORRECTED)]) - OVERLAP
 
 
 def _lacks(job: Job, known: Instrument | None, last: date | None) -> bool:
@@ -165,7 +174,8 @@ def _open(job: Job, name: str, rest: Rest | None) -> Asking:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
         return Asking(name, None, rest, shut=foreign(f"source {name}", error))
-    if rest is not None and rest.resumes_at > job.clock():
+    # None is longer than the longest: such a one was noted by a clock that was wrong.
+    if rest is not None and timedelta(0) < rest.resumes_at - job.clock() <= LONGEST_REST:
         return Asking(name, source, rest, shut=_resting(name, rest.resumes_at))
     return Asking(name, source, rest)
 
@@ -209,7 +219,9 @@ def _refused(job: Job, asking: Asking, problem: ForecasterError, requests: int) 
     refusals = (asking.rest.refusals if asking.rest else 0) + 1
     rest = RESTS[min(refusals, len(RESTS)) - 1]
     if isinstance(problem, SourceError) and problem.retry_after is not None:
-        rest = min(max(timedelta(seconds=problem.retry_after), RESTS[0]), LONGEST_REST)
+        # NaN compares false, and no timedelta is as long as what a header may say.
+        wish = max(RESTS[0].total_seconds(), problem.retry_after)
+        rest = timedelta(seconds=min(wish, LONGEST_REST.total_seconds()))
     until = job.clock() + rest
     asking.shut = _resting(asking.name, until)
     return Pulled(problem=problem, requests=requests, said=problem.code, resumes_at=until)

@@ -1,7 +1,7 @@
 """Replay: compute a stored forecast again, from what was known when it was made."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from forecaster.config import IntervalSettings, ModelSettings, SeriesSettings
@@ -9,12 +9,11 @@ from forecaster.errors import ConfigError, DataError
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job, environment
 from forecaster.job.forecast import forecast
-from forecaster.job.past import Past, past_upto
+from forecaster.job.past import Past
 from forecaster.job.plan import Turn
-from forecaster.job.prices import settled_by
+from forecaster.job.prices import Prices
 from forecaster.job.work import Work
 from forecaster.ledger import Forecast, Knowledge, Tracker
-from forecaster.ledger.prices import read_bars
 from forecaster.ledger.said import Said, nights_of_run, read_said
 from forecaster.ledger.schema import LEVELS
 from forecaster.model import network_from_bytes
@@ -135,6 +134,8 @@ def _settings(said: Said) -> SeriesSettings:
     shaping = json.loads(said.settings)
     model = {name: shaping[name] for name in ModelSettings.model_fields if name in shaping}
     given = {name: shaping[name] for name in ("values", "missing", "carry") if name in shaping}
+    if given.get("missing") == "refuse":  # it spoke: by the calendar as it was, none was missing
+        given["missing"] = "drop"
     return SeriesSettings.model_validate({
         "name": said.series.name,
         "source": said.series.instrument.source,
@@ -147,15 +148,14 @@ def _settings(said: Said) -> SeriesSettings:
 
 
 def _past(job: Job, said: Said, settings: SeriesSettings) -> Past:
-    calendar = job.calendars.get(said.night.calendar)
+    """Return the past as the night had it: read in the same way, and nothing that came later."""
     cutoff = said.night.session
     delay = timedelta(minutes=job.settings.schedule.settle_delay)
-    then = settled_by(calendar, cutoff, delay) if said.night.kind == "backfill" else None
-    bars, actions, _ = read_bars(
-        job.ledger, said.series.instrument.id, upto=cutoff, count=settings.model.history,
-        as_of=then, known_by=said.issued_at,
-    )  # fmt: skip
-    return past_upto(cutoff, settings, calendar, bars, actions, ())
+    prices = Prices(
+        job.ledger, job.calendars, first=cutoff, last=cutoff, delay=delay, known_by=said.issued_at
+    )
+    quoted = replace(said.series.instrument, calendar=said.night.calendar)
+    return prices.past(settings, quoted, cutoff, then=said.night.kind == "backfill")
 
 
 def _trackers(said: Said) -> tuple[Tracker, ...]:

@@ -157,7 +157,7 @@ def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
     for chunk in _chunks(due.turns):
-        start = time.perf_counter()
+        start, stamp = time.perf_counter(), job.stamp()  # what is first seen later was not known
         turns = [_still_completing(turn, account) for turn in chunk]
         items = begin(job, due.night, turns, prices)
         items = each(score, items)
@@ -169,7 +169,7 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
             job.ledger,
             due.night,
             [item.result() for item in items],
-            job.stamp(),
+            stamp,
             seconds=time.perf_counter() - start,
             last=chunk[-1] is due.turns[-1],
         )

@@ -18,8 +18,10 @@ def _outcome(work: Work, said: Pending) -> Score | None:
     if quoted is None:
         return None
     # A split after the cutoff is undone: the outcome is told in the prices of the forecast. Both
-    # ends by the splits known now: one that was told late changes both or neither.
+    # ends by the splits known now: one that was told late changes both or neither. Unless the
+    # forecast stands on an older price: a split of its cutoff that was told late is not in that.
     then, now = work.past.basis(said.cutoff), work.past.basis(said.target_session)
+    then = then if said.basis is None else said.basis
     actual = quoted * carry(work.turn.settings.field, origin=now, wanted=then)
     return Score(
         pending=said,

@@ -22,6 +22,7 @@ from forecaster.ledger import (
     SeriesNight,
     Tracker,
 )
+from forecaster.ledger.knowledge import CARRIED
 from forecaster.market import Calendar
 from forecaster.model import Activation, Network
 
@@ -79,7 +80,7 @@ def carried_problem(past: Past, turn: Turn) -> ForecasterError | None:
     return DataError(
         f"there is no bar for session {past.sessions[-1]}: the values of {last} were carried on",
         remedy=str(turn.problem.remedy) if turn.problem else "see `forecaster bars check`",
-        code="carried",
+        code=CARRIED,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from forecaster.ledger.door import Ledger, parts
 from forecaster.ledger.records import Hit, Knowledge, ModelVersion, Night, Pending, Tracker
@@ -19,6 +19,9 @@ from forecaster.ledger.schema import (
     score,
     tracker,
 )
+
+CARRIED = "carried"
+"""Why a night was done in spite of a problem: its session had no bar, and got an older value."""
 
 
 def finished_nights(
@@ -69,11 +72,14 @@ def of_backtest(column: ColumnElement[Any], backtest_id: int | None) -> ColumnEl
 def _pending(
     connection: Connection, series_ids: Sequence[int], night: Night
 ) -> dict[int, list[Pending]]:
-    f = forecast.c
+    f, night_of = forecast.c, run_series.c
     rows = connection.execute(
         select(f.series_id, f.id, f.kind, f.cutoff, f.horizon, f.target_session, f.mean, f.lo80,
-               f.hi80, f.lo95, f.hi95, f.baseline)
+               f.hi80, f.lo95, f.hi95, f.baseline,
+               case((night_of.reason_code == CARRIED, f.basis)))
         .join(awaiting, awaiting.c.forecast_id == f.id)
+        .outerjoin(run_series, (night_of.run_id == f.run_id)
+                   & (night_of.series_id == f.series_id))
         .where(
             awaiting.c.series_id.in_(series_ids),
             awaiting.c.target_session <= night.session,

@@ -92,7 +92,7 @@ def read_many(
 
     Fields that are not wanted are left empty: each costs a tenth of the time.
     """
-    first = func.coalesce(_oldest(since or upto, count), literal(date.min, Session))
+    first = func.coalesce(_oldest(since or upto, count, known_by), literal(date.min, Session))
     with ledger.reading() as connection:
         kept = read_newest(
             connection, instrument_ids, first=first, upto=upto, as_of=as_of, known_by=known_by,
@@ -103,13 +103,14 @@ def read_many(
     return {id_: (one.bars, acted[id_][0], one.revised or id_ in late) for id_, one in kept.items()}
 
 
-def _oldest(since: date, count: int) -> ColumnElement[date]:
+def _oldest(since: date, count: int, known_by: datetime | None) -> ColumnElement[date]:
     """Return, for the instrument of the row, the session with `count` bars from it to `since`."""
     older = bar.alias("older")
+    known = [] if known_by is None else [older.c.first_seen_at <= known_by]
     return (
         select(older.c.session)
         .where(older.c.instrument_id == instrument.c.id, older.c.session <= since)
-        .where(older.c.revision == 1)
+        .where(older.c.revision == 1, *known)
         .order_by(older.c.session.desc())
         .offset(count - 1)
         .limit(1)

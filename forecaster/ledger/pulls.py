@@ -1,5 +1,6 @@
 """How sources were asked and what became of it: what the next pull learns from."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,16 +62,19 @@ def read_rests(ledger: Ledger) -> dict[str, Rest]:
         .subquery()
     )
     query = (
-        select(p.source, func.max(p.resumes_at), func.count())
+        select(p.source, p.resumes_at)
         .outerjoin(answered, answered.c.source == p.source)
         .where(
             p.outcome == REFUSED, p.resumes_at.is_not(None),
             p.id > func.coalesce(answered.c.last, 0),
         )
-        .group_by(p.source)
+        .order_by(p.id)
     )  # fmt: skip
+    refused: dict[str, list[datetime]] = defaultdict(list)
     with ledger.reading() as connection:
-        return {row[0]: Rest(row[1], row[2]) for row in connection.execute(query)}
+        for source, resumes_at in connection.execute(query):
+            refused[source].append(resumes_at)
+    return {source: Rest(rests[-1], len(rests)) for source, rests in refused.items()}
 
 
 def doubts(ledger: Ledger, source: str, symbol: str, *, also: datetime | None) -> int:

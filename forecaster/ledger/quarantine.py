@@ -139,7 +139,8 @@ def raise_alerts(
     """Store alerts, each once; return for each answer those that were not there."""
     fresh = []
     for id_, one in zip(ids, answers, strict=True):
-        new = tuple(each for each in one.alerts if not _raised(connection, id_, each))
+        told = dict.fromkeys(one.alerts)
+        new = tuple(each for each in told if not _raised(connection, id_, each))
         rows = [{**vars(each), "instrument_id": id_, "raised_at": now} for each in new]
         if rows:
             connection.execute(insert(alert), rows)
@@ -165,7 +166,8 @@ def accept(
     from the first session to the last.
 
     Raises:
-        DataError: one of them cannot be stored, because it has no finite close; nothing is then.
+        DataError: one of them cannot be stored, because it has no finite close, or is no split or
+            dividend; nothing is then.
     """
     with ledger.writing() as connection:
         held = _read_held(connection, [instrument_id]).get(instrument_id, [])
@@ -189,17 +191,24 @@ def _believe(connection: Connection, one: Held, now: datetime) -> None:
     }
     if one.what == "bar":
         if one.values["close"] is None:
-            raise DataError(
-                f"the bar of {one.session} cannot be accepted: {one.reason}",
-                remedy="import a right one: forecaster bars import FILE --series NAME",
-                code="not_finite",
-            )
+            remedy = "import a right one: forecaster bars import FILE --series NAME"
+            raise _refused(one, remedy, "not_finite")
         row |= {name: one.values[name] for name in FIELDS}
         _add_revision(connection, bar, row)
     elif one.what == "action":
-        split, dividend = one.values["split"] or 1.0, one.values["dividend"] or 0.0
+        split, dividend = one.values["split"], one.values["dividend"]
+        remedy = "wait for the source to correct it, or accept the others with --session"
+        if split is None or split <= 0:
+            raise _refused(one, remedy, "split")
+        if dividend is None or dividend < 0:
+            raise _refused(one, remedy, "dividend")
         row |= {"split": split, "dividend": dividend, "origin": "told"}
         _add_revision(connection, action, row)
+
+
+def _refused(one: Held, remedy: str, code: str) -> DataError:
+    message = f"the {one.what} of {one.session} cannot be accepted: {one.reason}"
+    return DataError(message, remedy=remedy, code=code)
 
 
 def _add_revision(connection: Connection, table: Any, row: dict[str, Any]) -> None:

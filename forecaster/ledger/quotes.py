@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
 from forecaster.ledger.actions import store_actions
+from forecaster.ledger.before import TRUSTED
 from forecaster.ledger.door import Ledger
 from forecaster.ledger.prices import Newest, read_newest
 from forecaster.ledger.quarantine import keep_apart, raise_alerts
@@ -147,11 +148,16 @@ def _note_marks(connection: Connection, known: Sequence[Known], answers: Sequenc
     changed = [
         {"of": found.instrument.id, "answer": one.mark}
         for found, one in zip(known, answers, strict=True)
-        if one.mark != found.mark
+        if one.mark != found.mark and not (found.mark == TRUSTED and _nothing_told(one))
     ]
     if changed:
         query = update(instrument).where(instrument.c.id == bindparam("of"))
         connection.execute(query, changed)
+
+
+def _nothing_told(one: Answer) -> bool:
+    """Return whether nothing was told that somebody's trust could be used up by."""
+    return one.judged is None and not one.held
 
 
 def _revisions(kept: Newest, bars: Bars) -> NDArray[np.int64]:

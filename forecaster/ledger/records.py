@@ -44,7 +44,11 @@ class Night:
 
 @dataclass(frozen=True)
 class Pending:
-    """A forecast whose outcome is not stored yet."""
+    """A forecast whose outcome is not stored yet.
+
+    `basis` is the product of the splits that its prices know of, where that cannot be told from its
+    cutoff: on that session there was no bar, and an older price was carried there.
+    """
 
     forecast_id: int
     kind: Kind
@@ -57,6 +61,7 @@ class Pending:
     lo95: float
     hi95: float
     baseline: float
+    basis: float | None = None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ class _Scan:
     held: list[Held] = field(default_factory=list)
 
 
-def find_jumps(bars: Bars, actions: Actions, fresh: Mask, *, limit: float) -> Found:
+def find_jumps(
+    bars: Bars, actions: Actions, fresh: Mask, *, limit: float, stored: Mask | None = None
+) -> Found:
     """Return which bars and actions to hold, so that no move is beyond the limit unexplained.
 
     An action that makes a jump where the prices as traded have none is held, and the bar is not.
@@ -62,6 +64,8 @@ def find_jumps(bars: Bars, actions: Actions, fresh: Mask, *, limit: float) -> Fo
         fresh: (n,) bars that are new, or changed, or felt an action that is; the others are
             believed already.
         limit: share by which a close may move; 0 for any.
+        stored: (n,) bars of which another value is stored: no later one makes a jump of theirs
+            real. None for none.
     """
     nothing = Found(np.zeros(len(bars), bool), np.zeros(len(actions), bool))
     if not limit or not fresh.any() or not (bars.close > 0).all():
@@ -70,7 +74,7 @@ def find_jumps(bars: Bars, actions: Actions, fresh: Mask, *, limit: float) -> Fo
     moved = np.abs(np.diff(scan.levels)) > scan.limit
     if not (moved & (fresh[1:] | fresh[:-1])).any():
         return nothing
-    _walk(scan, fresh)
+    _walk(scan, fresh, np.zeros(len(bars), bool) if stored is None else stored)
     found = Found(nothing.bars, nothing.actions, tuple(scan.held))
     found.bars[scan.held_bars] = True
     found.actions[scan.held_actions] = True
@@ -91,15 +95,20 @@ def _begin(bars: Bars, actions: Actions, limit: float) -> _Scan:
     return _Scan(bars, actions, levels, raw, steps, at, limit)
 
 
-def _walk(scan: _Scan, fresh: Mask) -> None:
+def _walk(scan: _Scan, fresh: Mask, stored: Mask) -> None:
     good = 0
     for i in range(1, len(fresh)):
         near = abs(scan.levels[i] - scan.levels[good]) <= scan.limit
-        if fresh[i] and not (near or _hold_actions(scan, good, i) or _confirmed(scan, good, i)):
+        if fresh[i] and not (
+            near or _hold_actions(scan, good, i) or (not stored[i] and _confirmed(scan, good, i))
+        ):
             scan.held_bars.append(i)
             scan.held.append(held_bar(scan.bars, i, "jump", _reason(scan, good, i)))
-        else:
-            good = i
+            continue
+        if not near and i > good + 1:
+            # What a held bar's session has of actions, the next one feels.
+            _hold_actions(scan, good, i)
+        good = i
 
 
 def _hold_actions(scan: _Scan, good: int, i: int) -> bool:

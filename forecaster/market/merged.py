@@ -45,12 +45,12 @@ def merged(kept: Kept, told: Bars, actions: Actions) -> tuple[Bars, Mask]:
     values = (np.concatenate([ours.field(name), told.field(name)])[order] for name in FIELDS)
     whole = Bars(days[order], *values)
     fresh = np.append(np.zeros(len(ours), bool), ~_unchanged(kept.bars, told))[order]
-    for day in _changed(kept.actions.since(told.sessions[0]), actions):
+    for day in changed_actions(kept.actions.since(told.sessions[0]), actions):
         fresh[np.searchsorted(whole.sessions, day) :][:1] = True
     return whole, fresh
 
 
-def _changed(ours: Actions, theirs: Actions) -> Sessions:
+def changed_actions(ours: Actions, theirs: Actions) -> Sessions:
     """Return the sessions whose actions differ."""
     one, other = (
         set(zip(each.sessions.tolist(), each.splits.tolist(), each.dividends.tolist(), strict=True))

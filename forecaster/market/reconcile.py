@@ -11,27 +11,38 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forecaster.market.actions import SPLITS, Actions, no_actions
+from forecaster.market.actions import Actions, no_actions
 from forecaster.market.bars import Bars
 from forecaster.market.border import Held, held_action
-from forecaster.market.frames import Floats, Sessions
-from forecaster.market.jumps import find_jumps
-from forecaster.market.merged import PRICES, Alert, Kept, as_days, merged, revised
+from forecaster.market.divisions import (
+    SAME,
+    Rows,
+    agreeing,
+    fitting,
+    inferred_action,
+    ratios,
+    steps,
+    taken_back,
+    undoing,
+)
+from forecaster.market.frames import Floats, Mask, Sessions
+from forecaster.market.jumps import Found, find_jumps
+from forecaster.market.merged import (
+    PRICES,
+    Alert,
+    Kept,
+    as_days,
+    changed_actions,
+    merged,
+    revised,
+)
+from forecaster.market.untold import move_on, with_kept
 
-SAME = 1e-3
-"""Log ratio of two closes that are the same but for rounding."""
 AGREEING = 3
 """Sessions in common that show how two histories hang together."""
 HALF = 0.5
 """Share of the sessions in common that must agree."""
-NEAR = 0.02
-"""Share within which a ratio is a usual split's."""
-LATE = np.timedelta64(14, "D")
-"""How far from an inferred split the told one may be."""
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -79,58 +90,21 @@ def reconcile(kept: Kept, told: Bars, actions: Actions | None, rules: Rules) -> 
         actions: of the answer; None where the source knows of none at all.
         rules: how much is too much.
     """
-    if rules.trusted or not len(kept.bars) or not len(told):
+    ratio, rows = ratios(kept.bars, told)
+    if rules.trusted or len(ratio) < AGREEING:
         return _take(kept, told, actions, rules)
-    ratio, rows = _ratios(kept.bars, told)
-    if len(ratio) < AGREEING:
-        return _take(kept, told, actions, rules)
-    silent = _silent(kept, told, actions)
-    undone = _steps(kept, silent, told.sessions)[rows]
-    if _agreeing(ratio + undone) > max(_agreeing(ratio), HALF):
-        return _take_undone(kept, told, actions, silent, rules)
-    if _agreeing(ratio) < HALF and np.ptp(ratio) <= 2 * SAME:
+    usual = max(agreeing(ratio), HALF)
+    undone = undoing(kept, told, actions, ratio, rows, usual)
+    if undone:
+        return _take_undone(kept, told, actions, undone, rules)
+    if agreeing(ratio + taken_back(kept, told.sessions)[rows]) > usual:
+        real = kept.actions.off(as_days(kept.inferred))
+        return _take(Kept(kept.bars, real), told, actions, rules)
+    if agreeing(ratio) < HALF and np.ptp(ratio) <= 2 * SAME:
         return _take_rescaled(kept, told, actions, float(np.median(ratio)), rules)
     if np.mean(np.abs(ratio) > max(rules.alert, SAME)) > HALF:
         return _refuse_another(kept, told, ratio, rows)
     return _take(kept, told, actions, rules)
-
-
-def _ratios(kept: Bars, told: Bars) -> tuple[Floats, Rows]:
-    """Return the log ratio told / kept of the closes in common, and their rows in `told`."""
-    common = np.isin(told.sessions, kept.sessions)
-    rows = np.flatnonzero(common)
-    ours = kept.close[np.searchsorted(kept.sessions, told.sessions[rows])]
-    theirs = told.close[rows]
-    positive = (ours > 0) & (theirs > 0)
-    return np.log(theirs[positive] / ours[positive]), rows[positive]
-
-
-def _agreeing(ratio: Floats) -> float:
-    return float(np.mean(np.abs(ratio) <= SAME))
-
-
-def _silent(kept: Kept, told: Bars, actions: Actions | None) -> Actions:
-    """Return the stored actions by which an answer may have divided its past without a word.
-
-    Those that were inferred, and splits that it does not tell any more.
-    """
-    ours = kept.actions.since(told.sessions[0])
-    told_on = actions.sessions if actions is not None else ours.sessions
-    inferred = np.isin(ours.sessions, as_days(kept.inferred))
-    untold = ~np.isin(ours.sessions, told_on)
-    return ours.where((inferred | (ours.splits != 1.0)) & (untold | inferred))
-
-
-def _steps(kept: Kept, actions: Actions, sessions: Sessions) -> Floats:
-    """Return for each session, (n,), the log of what the later actions divide it by."""
-    logs = np.zeros(len(sessions))
-    for day, split, dividend in zip(
-        actions.sessions, actions.splits, actions.dividends, strict=True
-    ):
-        before = int(np.searchsorted(kept.bars.sessions, day)) - 1
-        close = kept.bars.close[before] if before >= 0 else np.inf
-        logs[sessions < day] += np.log(split) - np.log1p(-min(dividend / close, 0.99))
-    return logs
 
 
 def _take(
@@ -147,83 +121,81 @@ def _take(
     """
     if not len(told):
         return Reconciled(told, no_actions())
-    theirs, withdrawn = _with_kept_actions(kept, told, actions, rules)
+    theirs, withdrawn = with_kept(kept, told, actions, rules.limit)
     told_days = frozenset(actions.sessions.tolist() if actions is not None else ())
     inferred = (inferred | (kept.inferred - told_days)) & frozenset(theirs.sessions.tolist())
     whole, fresh = merged(kept, told, theirs)
-    found = find_jumps(whole, theirs, fresh, limit=0.0 if rules.trusted else rules.jump)
+    stored = np.isin(whole.sessions, kept.bars.sessions)
+    limit = 0.0 if rules.trusted else rules.jump
+    found = find_jumps(whole, theirs, fresh, limit=limit, stored=stored)
+    if (found.bars & stored).any() and len(_changed_stored(kept, told, theirs)):
+        reason = next(one.reason for one in found.held if one.what == "bar")
+        return _refuse(told, f"with its splits and dividends {reason}")
     bad = np.isin(told.sessions, whole.sessions[found.bars])
     bars = told.where(~bad)
-    refused = theirs.where(found.actions)
+    told_held = (one for one in found.held if one.what == "bar" or one.session not in inferred)
+    theirs = _without(theirs, kept.actions, found, whole, fresh, rules)
     return Reconciled(
         bars,
-        theirs.where(~found.actions).joined(kept.actions.on(refused.sessions)),
-        inferred,
-        (*withdrawn, *found.held),
+        theirs,
+        inferred & frozenset(theirs.sessions.tolist()),
+        (*withdrawn, *told_held),
         revised(kept.bars, bars, rules.alert),
     )
 
 
-def _with_kept_actions(
-    kept: Kept, told: Bars, actions: Actions | None, rules: Rules
-) -> tuple[Actions, list[Held]]:
-    """Return an answer's actions with those that are stored and stay, and what it wrongly lacks.
-
-    Inferred ones stay until the answer tells of a split like that.
-    """
-    ours = kept.actions.since(told.sessions[0])
-    if actions is None:
-        return ours, []
-    untold = ours.off(actions.sessions)
-    stay, held = [], []
-    for row, day in enumerate(untold.sessions.tolist()):
-        one = untold.where(np.arange(len(untold)) == row)
-        if day in kept.inferred:
-            if not _told_likewise(one, actions):
-                stay.append(one)
-        elif one.splits[0] != 1.0 and _falls(kept, told, one) > rules.limit:
-            stay.append(one)
-            reason = "the source takes it back, and its prices still show it"
-            held.append(held_action(day, 1.0, 0.0, "withdrawn", reason))
-    for one in stay:
-        actions = actions.joined(one)
-    return actions, held
+def _changed_stored(kept: Kept, told: Bars, theirs: Actions) -> Sessions:
+    """Return the sessions with a bar of which the actions would change."""
+    days = changed_actions(kept.actions.since(told.sessions[0]), theirs)
+    return days[np.isin(days, kept.bars.sessions)]
 
 
-def _told_likewise(one: Actions, actions: Actions) -> bool:
-    """Return whether a source tells of an inferred split itself, if on another session."""
-    near = np.abs(np.log(actions.splits / one.splits[0])) <= NEAR
-    return bool((near & (np.abs(actions.sessions - one.sessions[0]) <= LATE)).any())
-
-
-def _falls(kept: Kept, told: Bars, one: Actions) -> float:
-    """Return the log move of the closes as traded over an action's session."""
-    whole, _ = merged(kept, told, no_actions())
-    at = int(np.searchsorted(whole.sessions, one.sessions[0]))
-    if not 0 < at < len(whole) or whole.close[at - 1] <= 0 or whole.close[at] <= 0:
-        return 0.0
-    return float(abs(np.log(whole.close[at] / whole.close[at - 1])))
+def _without(
+    theirs: Actions, ours: Actions, found: Found, whole: Bars, fresh: Mask, rules: Rules
+) -> Actions:
+    """Return their actions without those that make a jump: ours instead, if they make none."""
+    if not found.actions.any():
+        return theirs
+    refused = theirs.where(found.actions)
+    both = theirs.where(~found.actions).joined(ours.on(refused.sessions))
+    good = ~found.bars
+    again = find_jumps(whole.where(good), both, fresh[good], limit=rules.jump)
+    return both.where(~again.actions)
 
 
 def _take_undone(
-    kept: Kept, told: Bars, actions: Actions | None, silent: Actions, rules: Rules
+    kept: Kept, told: Bars, actions: Actions | None, logs: dict[date, float], rules: Rules
 ) -> Reconciled:
-    """Take an answer whose past is divided by stored actions that it does not tell."""
-    steps = _steps(kept, silent, told.sessions)
+    """Take an answer whose past is divided otherwise than it tells, as `undoing` says."""
+    undo = steps(logs, told.sessions)
     # What is stored stays as it is: undoing would change its last digits.
-    rows = (steps == 0) | ~np.isin(told.sessions, kept.bars.sessions)
-    scale = np.exp(steps[rows])
+    rows = (undo == 0) | ~np.isin(told.sessions, kept.bars.sessions)
+    scale = np.exp(undo[rows])
     prices = {name: told.field(name)[rows] * scale for name in PRICES}
     undone = Bars(told.sessions[rows], volume=told.volume[rows] / scale, **prices)
     theirs = no_actions() if actions is None else actions
+    days = as_days(frozenset(logs))
+    ours = kept.actions.on(days)
+    wrong = frozenset(
+        day
+        for day in theirs.on(days).off(ours.sessions).sessions.tolist()
+        if abs((move := move_on(kept, undone, np.datetime64(day))) - logs[day]) > abs(move)
+    ) | frozenset(theirs.on(ours.sessions).sessions.tolist())
+    refused = theirs.on(as_days(wrong))
     inferred = kept.inferred - frozenset(theirs.sessions.tolist())
-    lost = [one for one in silent.sessions.tolist() if one not in kept.inferred]
-    taken = _take(kept, undone, theirs.joined(silent), rules, inferred=inferred)
+    taken = _take(kept, undone, theirs.off(refused.sessions).joined(ours), rules, inferred=inferred)
+    held = tuple(
+        held_action(day, split, dividend, "not_in_prices", "its past is not divided by that")
+        for day, split, dividend in zip(
+            refused.sessions.tolist(), refused.splits, refused.dividends, strict=True
+        )
+    )
+    lost = ours.off(as_days(kept.inferred)).off(theirs.sessions).sessions.tolist()
     alerts = tuple(
         Alert(day, "split_lost", f"the source no longer tells of the split on {day}: it is kept")
         for day in lost
     )
-    return replace(taken, alerts=(*taken.alerts, *alerts))
+    return replace(taken, held=(*held, *taken.held), alerts=(*taken.alerts, *alerts))
 
 
 def _take_rescaled(
@@ -241,7 +213,7 @@ def _take_rescaled(
     first: date = new.sessions[0].item()
     later = no_actions() if actions is None else actions.since(last + 1)
     due = later.where((later.sessions <= new.sessions[0]) & (later.splits != 1.0))
-    split = _fitting(kept, new, float(np.prod(due.splits)), ratio, rules.limit)
+    split = fitting(kept, new, float(np.prod(due.splits)), ratio, rules.limit)
     if split is None:
         taken = _take(kept, new, later, rules)
         return replace(taken, alerts=(*taken.alerts, Alert(first, "rescaled", times)))
@@ -252,40 +224,12 @@ def _take_rescaled(
     if split == 1.0:
         taken = _take(kept, new, later.off(due.sessions), rules)
         return replace(taken, held=(*held, *taken.held))
-    one = _inferred(new.sessions[0], split, float(kept.bars.close[-1]))
+    one = inferred_action(new.sessions[0], split, float(kept.bars.close[-1]))
     later = later.off(due.sessions).joined(one)
     taken = _take(kept, new, later, rules, inferred=frozenset({first}))
     what = f"a split of {one.splits[0]:g}" if one.splits[0] != 1 else "a dividend"
     alert = Alert(first, "inferred", f"{times}: {what} on {first} follows from that")
     return replace(taken, held=(*held, *taken.held), alerts=(*taken.alerts, alert))
-
-
-def _fitting(kept: Kept, new: Bars, told: float, ratio: float, limit: float) -> float | None:
-    """Return the split without which the first new close would jump, None for the told one.
-
-    The told one first, or where none is told the one that divided the past; then what of it that
-    one leaves, and then none.
-    """
-    if new.close[0] <= 0 or kept.bars.close[-1] <= 0:
-        return None
-    move = np.log(new.close[0] / kept.bars.close[-1])
-    divided = float(np.exp(-ratio))
-    ways = [None, told * divided, 1.0] if told != 1.0 else [divided, None]
-    for way in ways:
-        if abs(move + np.log(told if way is None else way)) <= limit:
-            return way
-    return None
-
-
-def _inferred(session: np.datetime64, split: float, before: float) -> Actions:
-    """Return the action that divides a past by `split`: a usual split, a dividend or any ratio."""
-    nearest = float(SPLITS[np.argmin(np.abs(SPLITS / split - 1.0))])
-    day = np.array([session])
-    if abs(nearest / split - 1.0) <= NEAR:
-        return Actions(day, np.array([nearest]), np.zeros(1))
-    if 1.0 < split < 2.0:
-        return Actions(day, np.ones(1), np.array([before * (1.0 - 1.0 / split)]))
-    return Actions(day, np.array([split]), np.zeros(1))
 
 
 def _refuse_another(kept: Kept, told: Bars, ratio: Floats, rows: Rows) -> Reconciled:
@@ -297,5 +241,9 @@ def _refuse_another(kept: Kept, told: Bars, ratio: Floats, rows: Rows) -> Reconc
         f"{np.count_nonzero(np.abs(ratio) > SAME)} of {len(ratio)} stored sessions are told "
         f"otherwise, such as {day}: close {told.close[worst]:g}, stored {stored:g}"
     )
+    return _refuse(told, reason)
+
+
+def _refuse(told: Bars, reason: str) -> Reconciled:
     empty = told.where(np.zeros(len(told), bool))
     return Reconciled(empty, no_actions(), held=(Held(None, "answer", "another_past", reason),))

@@ -244,6 +244,24 @@ class TestRevisions:
         assert (again.status, again.alerts) == ("done", ())
         assert len(venue.sql(query)) == 1
 
+    def test_what_stays_alarming_is_told_once(self, venue: Venue) -> None:
+        """A split that the source no longer tells of is kept, and one run says so."""
+        alerts = []
+        for k in range(1, 6):
+            closes = venue.trade("A", TODAY + k)
+            told = {COMING[1]: 4.0} if k == 2 else {}
+            changed = {
+                day: round(close / 4, 4)
+                for day, close in zip(EVERY, closes, strict=False)
+                if day >= COMING[1] or k > 2
+            }
+            venue.trade("A", TODAY + k, changed=changed, split=told)
+            summary = venue.run(evening(COMING[k - 1]))
+            assert (summary.status, summary.problems) == ("done", ())
+            alerts += summary.alerts
+        assert len(alerts) == 1
+        assert f"no longer tells of the split on {COMING[1]}" in alerts[0]
+
     def test_within_the_tolerance(self, venue: Venue) -> None:
         """It is a revision as well, and nobody is told."""
         self.revise(venue, 0.004)

@@ -66,6 +66,21 @@ class TestWhoIsAsked:
         assert len(venue.asked()) == 2
         assert venue.sql("SELECT requests, new_bars FROM pull_history") == [(0, TODAY)]
 
+    def test_a_source_that_counts_its_requests(self, venue: Venue) -> None:
+        """Three for one question, as with a cookie, are three in the run and in the ledger."""
+        path = venue.folder / "plugins" / "venue.py"
+        counting = path.read_text().replace(
+            "def fetch(self, symbol, start, end):",
+            "requests = 7\n\n    def fetch(self, symbol, start, end):\n        self.requests += 3",
+        )
+        path.write_text(counting)
+        for seed, symbol in enumerate("AB"):
+            venue.trade(symbol, TODAY + 1, seed=seed)
+        venue.follow("A", "B", source="venue", settings=BRIEF)
+        assert venue.run(evening(COMING[0])).requests == 6
+        counts = venue.sql("SELECT symbol, requests FROM pull_history WHERE pull_id > 1")
+        assert sorted(counts) == [("A", 3), ("B", 3)]
+
     def test_two_series_of_an_instrument_are_one_question(self, venue: Venue) -> None:
         """Close and open of the same symbol are pulled together, and counted once."""
         more = '[[series]]\nsource = "venue"\nsymbol = "A"\nname = "again"\n'
@@ -144,8 +159,15 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("wish", "minutes"),
-        [("1", 15), ("3600", 60), ("1e9", 6 * 60)],
-        ids=["short", "hour", "age"],
+        [
+            ("1", 15),
+            ("3600", 60),
+            ("1e9", 360),
+            ("1e300", 360),
+            ("inf", 360),
+            ("nan", 15),
+            ("-9", 15),
+        ],
     )
     def test_what_the_source_wishes(self, venue: Venue, wish: str, minutes: int) -> None:
         """Its own number of seconds counts, between a quarter of an hour and six hours."""
@@ -157,6 +179,16 @@ class TestLimits:
             assert venue.asked() == []
             venue.run(now + timedelta(minutes=minutes))
             assert len(venue.asked()) == 1
+
+    def test_a_clock_that_was_wrong(self, venue: Venue) -> None:
+        """A rest that was noted by a clock years ahead is not kept: none is that long."""
+        self.refused(venue, datetime(2024, 7, 1, 23, tzinfo=UTC))
+        self.refused(venue, now := evening(COMING[0]))
+        venue.asked()
+        self.refused(venue, now + timedelta(minutes=29))
+        assert venue.asked() == []
+        venue.trade("A", TODAY + 1)
+        assert venue.run(now + timedelta(minutes=30)).status == "done"
 
     def test_another_source_is_asked_meanwhile(self, venue: Venue) -> None:
         """What one source refuses is nothing to the other."""

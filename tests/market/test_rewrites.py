@@ -341,3 +341,105 @@ def test_values_that_have_no_logarithm_have_no_jumps() -> None:
     store = live(market, lambda _night: honest(market))
     assert len(store.close) == N
     assert store.held == []
+
+
+@pytest.mark.parametrize("nights", [1, 3, 6])
+@pytest.mark.parametrize("times", [100.0, 0.01, 1.02])
+def test_another_unit_of_everything_comes_and_goes(times: float, nights: int) -> None:
+    """What was inferred of it is gone with it, and so are the prices in that unit."""
+    market = Market(SMOOTH)
+    other = Telling(no_actions(), no_actions(), lambda close: close * times)
+
+    def telling(night: int) -> Telling:
+        return other if DAY <= night < DAY + nights else honest(market)
+
+    for stop in range(DAY + 1, DAY + nights + 1):
+        assert_no_cliff(live(market, telling, stop=stop))
+    store = live(market, telling)
+    assert (len(store.actions), store.inferred, store.held) == (0, frozenset(), [])
+    assert np.allclose(store.kept().bars.close, SMOOTH, rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [1.5, 4.0, 0.5])
+@pytest.mark.parametrize("late", range(1, OVERLAP))
+def test_a_split_that_gets_another_ratio_days_later(wrong: float, late: int) -> None:
+    """Whether most of what is asked for again lies before it or after it: the stored one stays."""
+    market = split_market(2.0)
+    bad = Telling(market.actions, actions((DAY, wrong, 0.0)))
+
+    def telling(night: int) -> Telling:
+        return bad if DAY + late <= night < DAY + late + 3 else honest(market)
+
+    store = live(market, telling, stop=DAY + late + 1)
+    assert store.actions.splits.tolist() == [2.0]
+    assert [(one.what, one.code) for one in store.held] == [("action", "not_in_prices")]
+    assert_no_cliff(store)
+    store = live(market, telling)
+    assert (store.actions.splits.tolist(), store.held) == ([2.0], [])
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+
+
+@pytest.mark.parametrize("late", range(1, OVERLAP))
+def test_a_split_told_a_second_time_days_later(late: int) -> None:
+    """The second one is held, and does not double what is stored before it."""
+    market = split_market(3.0)
+    twice = Telling(market.actions, actions((DAY, 3.0, 0.0), (DAY + 1, 3.0, 0.0)))
+
+    def telling(night: int) -> Telling:
+        return twice if DAY + late <= night < DAY + late + 3 else honest(market)
+
+    for stop in range(DAY + late + 1, DAY + late + 4):
+        store = live(market, telling, stop=stop)
+        assert (store.actions.splits.tolist(), len(store.close)) == ([3.0], stop)
+        assert_no_cliff(store)
+    assert live(market, telling).held == []
+
+
+def test_a_split_that_never_was_leaves_nothing_inferred() -> None:
+    """Undoing a division that never happened gives what is stored: nothing follows from that."""
+    market = Market(SMOOTH)
+    for ratio in (20.0, 0.1, 3.0):
+        ghost = Telling(no_actions(), actions((DAY, ratio, 0.0)))
+        store = live(market, lambda _night, ghost=ghost: ghost)
+        assert (len(store.actions), store.inferred, store.alerts) == (0, frozenset(), [])
+        assert len(store.close) == N
+
+
+def test_an_action_of_a_session_whose_bar_is_held() -> None:
+    """It is not believed on the night after either, where the bars around it do not show it."""
+
+    def change(close: np.ndarray) -> np.ndarray:
+        close[DAY] *= 0.01
+        return close
+
+    ghost = actions((DAY, 1.5, 0.0))
+    tale = Telling(ghost, ghost, change)
+    for stop in range(DAY + 2, DAY + 6):
+        store = live(Market(SMOOTH), lambda _night: tale, stop=stop)
+        assert len(store.actions) == 0
+        assert_no_cliff(store)
+
+
+def test_a_stored_past_that_is_told_otherwise_is_no_crash() -> None:
+    """However many sessions later ones confirm: what is stored already had no jump."""
+    market = Market(SMOOTH)
+
+    def change(close: np.ndarray) -> np.ndarray:
+        close[DAY - 4 : DAY] *= 0.5
+        return close
+
+    store = live(market, lambda _night: honest(market), stop=DAY)
+    wrong = Telling(no_actions(), no_actions(), change)
+    store.take(*told(market, wrong, DAY, DAY - 10), Rules())
+    assert np.allclose(store.kept().bars.close, SMOOTH[: DAY + 1])
+    assert {one.code for one in store.held} == {"jump"}
+
+
+def test_a_split_that_the_source_moves_to_another_session() -> None:
+    """Where it divides as much in all the source knows better on which session it was."""
+    market = split_market(7.0)
+    early = Telling(market.actions, actions((DAY + 1, 7.0, 0.0)))
+    store = live(market, lambda night: early if night < DAY + 3 else honest(market))
+    assert [str(day) for day in store.actions.sessions] == [str(DAYS[DAY])]
+    assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
+    assert_no_cliff(store)
