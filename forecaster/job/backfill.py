@@ -5,9 +5,10 @@ from datetime import date
 
 from forecaster.errors import ConfigError
 from forecaster.hooks import RunSummary
+from forecaster.job.account import Account
 from forecaster.job.context import Job
 from forecaster.job.plan import plan_backfill, refuse_impossible
-from forecaster.job.run import Account, chosen, prepare, summary, work_through
+from forecaster.job.run import chosen, prepare, work_through
 
 
 def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) -> RunSummary:
@@ -27,4 +28,4 @@ def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) ->
     if not nights:
         refuse_impossible(job.ledger, standings, first, last)
     work_through(job, nights, account)
-    return summary(account, "backfill", standings)
+    return account.summary("backfill", standings)

@@ -13,10 +13,11 @@ from forecaster import __version__
 from forecaster.config import ModelSettings, SeriesSettings
 from forecaster.errors import ConfigError, DataError
 from forecaster.hooks import RunSummary
+from forecaster.job.account import Account
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
 from forecaster.job.plan import Due, Plan, Turn, without_finished
-from forecaster.job.run import Account, chosen, prepare, summary, work_through
+from forecaster.job.run import chosen, prepare, work_through
 from forecaster.job.settle import Standing
 from forecaster.ledger import Night, Rows
 from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
@@ -89,7 +90,7 @@ def backtest(
         where={"backtest_id": backtest_id},
         order=("series", "horizon"),
     )
-    return Evaluation(backtest_id, summary(account, "backtest", standings), rows)
+    return Evaluation(backtest_id, account.summary("backtest", standings), rows)
 
 
 def _with_horizon(one: SeriesSettings, horizon: int | None) -> SeriesSettings:

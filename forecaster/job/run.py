@@ -8,12 +8,13 @@ goes through the stages from score to commit, and the reporters tell of it at th
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 from forecaster.config import SeriesSettings, near
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Executor, RunSummary
+from forecaster.job.account import Account
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
@@ -26,7 +27,7 @@ from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
-from forecaster.job.work import Failed, Item, Work, carried_problem, each, waits
+from forecaster.job.work import Failed, Item, Work, carried_problem, each
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
@@ -34,24 +35,6 @@ from forecaster.market import Calendar
 
 CHUNK = 64
 """Series stored in one transaction."""
-
-
-@dataclass
-class Account:
-    """What an execution has done so far."""
-
-    started: float = field(default_factory=time.perf_counter)
-    series: int = 0
-    sessions: set[tuple[str, date]] = field(default_factory=set)
-    bars_pulled: int = 0
-    trained: int = 0
-    reused: int = 0
-    forecasts: int = 0
-    scored: int = 0
-    requests: int = 0
-    problems: dict[str, str] = field(default_factory=dict)
-    alerts: list[str] = field(default_factory=list)
-    waiting: set[str] = field(default_factory=set)
 
 
 def run(
@@ -86,7 +69,7 @@ def run(
     )
     work_through(job, nights, account)
     kind = "live" if as_of is None or not nights else nights[-1].night.kind
-    return summary(account, kind, standings)
+    return account.summary(kind, standings)
 
 
 def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
@@ -118,22 +101,10 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
     standings = settle(job, wanted, pull(job, wanted))
     ready = []
     for one in standings:
-        _count_pull(account, one)
+        account.pulled(one)
         if one.series is not None and not one.series.paused:
             ready.append(one)
     return ready
-
-
-def _count_pull(account: Account, one: Standing) -> None:
-    pull = one.taken.pull
-    if pull is not None:
-        account.bars_pulled += pull.new_bars + pull.revised_bars
-        account.requests += pull.requests
-    account.alerts += one.taken.alerts
-    if one.problem:
-        account.problems[one.settings.name] = str(one.problem)
-        if waits(one.problem):
-            account.waiting.add(one.settings.name)
 
 
 def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
@@ -173,7 +144,7 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
             seconds=time.perf_counter() - start,
             last=chunk[-1] is due.turns[-1],
         )
-        _count(account, due.night, items)
+        account.worked(due.night, items)
 
 
 def _still_completing(turn: Turn, account: Account) -> Turn:
@@ -239,46 +210,3 @@ def _cause(failure: ForecasterError, turn: Turn, night: Night) -> ForecasterErro
     late = failure.code == "no_bar" and night.kind == "live"
     held = failure.code == "gaps" and why is not None and why.code == "held"
     return why if why is not None and (late or held) else failure
-
-
-def _count(account: Account, night: Night, items: Sequence[Item]) -> None:
-    account.sessions.add((night.calendar, night.session))
-    for item in items:
-        if isinstance(item, Failed):
-            name = item.turn.settings.name
-            account.problems[name] = f"{night.session}: {item.error}"
-            (account.waiting.add if item.status == "deferred" else account.waiting.discard)(name)
-            continue
-        if item.problem:
-            account.problems[item.turn.settings.name] = f"{night.session}: {item.problem}"
-        account.scored += len(item.scores)
-        account.forecasts += len(item.forecasts)
-        verdict = item.decision.verdict if item.decision else ""
-        account.trained += verdict == "retrain"
-        account.reused += verdict == "reuse"
-
-
-def summary(account: Account, kind: str, standings: Sequence[Standing]) -> RunSummary:
-    """Return what an execution did, for people."""
-    problems = tuple(f"{name}: {what}" for name, what in account.problems.items())
-    if problems:
-        partly = account.forecasts or len(problems) < account.series
-        wholly = "deferred" if account.waiting >= account.problems.keys() else "failed"
-        status = "degraded" if partly else wholly
-    else:
-        status = "done" if account.sessions else "nothing"
-    return RunSummary(
-        kind=kind,
-        status=status,
-        sessions=len(account.sessions),
-        bars_pulled=account.bars_pulled,
-        trained=account.trained,
-        reused=account.reused,
-        forecasts=account.forecasts,
-        scored=account.scored,
-        seconds=time.perf_counter() - account.started,
-        historical=any(one.series and one.series.instrument.historical for one in standings),
-        problems=problems,
-        requests=account.requests,
-        alerts=tuple(account.alerts),
-    )
