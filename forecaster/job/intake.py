@@ -7,10 +7,11 @@ from pathlib import Path
 from forecaster.config import SeriesSettings
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Quotes
+from forecaster.job.asking import Pulled
 from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
 from forecaster.job.named import require_for_series
-from forecaster.job.pull import Pulled, Wish, pull
+from forecaster.job.pull import Wish, pull
 from forecaster.job.run import chosen
 from forecaster.job.settle import Standing, settle
 from forecaster.job.take import Taken

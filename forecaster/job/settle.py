@@ -6,9 +6,9 @@ from datetime import date
 
 from forecaster.config import SeriesSettings
 from forecaster.errors import DataError, ForecasterError
+from forecaster.job.asking import Pulled
 from forecaster.job.border import last_settled
 from forecaster.job.context import Job
-from forecaster.job.pull import Pulled
 from forecaster.job.take import Taken, take
 from forecaster.ledger import Series
 from forecaster.ledger.before import Address

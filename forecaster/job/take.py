@@ -8,10 +8,10 @@ from datetime import date
 import numpy as np
 
 from forecaster.errors import DataError, ForecasterError, SourceError
+from forecaster.job.asking import Pulled
 from forecaster.job.border import Limits, Passed, last_settled, limits_of, pass_border
 from forecaster.job.context import Job
 from forecaster.job.foreign import foreign
-from forecaster.job.pull import Pulled
 from forecaster.ledger import Instrument
 from forecaster.ledger.before import OVERLAP, Address, Before, read_before
 from forecaster.ledger.instruments import read_instruments

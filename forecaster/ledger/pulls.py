@@ -1,6 +1,5 @@
 """How sources were asked and what became of it: what the next pull learns from."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,29 +51,20 @@ def record_pulls(ledger: Ledger, pulls: Sequence[Pull]) -> None:
             connection.execute(insert(pull), [fields(one) for one in pulls])
 
 
-def read_rests(ledger: Ledger) -> dict[str, Rest]:
-    """Return the sources that refused the last time they were asked."""
+def read_rest(ledger: Ledger, source: str) -> Rest | None:
+    """Return how a source refused the last time it was asked, None where it answered."""
     p = pull.c
-    answered = (
-        select(p.source, func.max(p.id).label("last"))
-        .where(p.outcome.in_(ANSWERED))
-        .group_by(p.source)
-        .subquery()
-    )
-    query = (
-        select(p.source, p.resumes_at)
-        .outerjoin(answered, answered.c.source == p.source)
-        .where(
-            p.outcome == REFUSED, p.resumes_at.is_not(None),
-            p.id > func.coalesce(answered.c.last, 0),
-        )
-        .order_by(p.id)
-    )  # fmt: skip
-    refused: dict[str, list[datetime]] = defaultdict(list)
+    answered = select(p.id).where(p.source == source, p.outcome.in_(ANSWERED))
     with ledger.reading() as connection:
-        for source, resumes_at in connection.execute(query):
-            refused[source].append(resumes_at)
-    return {source: Rest(rests[-1], len(rests)) for source, rests in refused.items()}
+        # One step from the end of an index, however many years it holds.
+        last = connection.scalar(answered.order_by(p.id.desc()).limit(1))
+        refused = connection.scalars(
+            select(p.resumes_at)
+            .where(p.source == source, p.id > (last or 0))
+            .where(p.outcome == REFUSED, p.resumes_at.is_not(None))
+            .order_by(p.id)
+        ).all()
+    return Rest(refused[-1], len(refused)) if refused else None
 
 
 def doubts(ledger: Ledger, source: str, symbol: str, *, also: datetime | None) -> int:

@@ -157,7 +157,7 @@ pull = table(
     # The source is to be left alone until then.
     Column("resumes_at", Moment),
     Index("ix_pull_symbol", "source", "symbol", "pulled_at"),
-    Index("ix_pull_source", "source", "pulled_at"),
+    Index("ix_pull_source", "source", "id"),
 )
 
 backtest = table(

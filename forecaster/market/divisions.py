@@ -72,9 +72,13 @@ def steps(logs: dict[date, float], sessions: Sessions) -> Floats:
     return total
 
 
-def taken_back(kept: Kept, sessions: Sessions) -> Floats:
-    """Return what to add to the log ratios, (n,), where the inferred actions never were."""
-    inferred = kept.actions.on(as_days(kept.inferred))
+def guessed(kept: Kept, told: Bars) -> Actions:
+    """Return the inferred actions of the sessions that an answer tells of."""
+    return kept.actions.on(as_days(kept.inferred)).since(told.sessions[0])
+
+
+def taken_back(kept: Kept, inferred: Actions, sessions: Sessions) -> Floats:
+    """Return what to add to the log ratios, (n,), where inferred actions never were."""
     logs = _logs(kept, inferred)
     return steps(logs, sessions) - steps(logs, kept.bars.sessions[:1])
 

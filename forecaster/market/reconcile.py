@@ -20,6 +20,7 @@ from forecaster.market.divisions import (
     Rows,
     agreeing,
     fitting,
+    guessed,
     inferred_action,
     ratios,
     steps,
@@ -37,7 +38,7 @@ from forecaster.market.merged import (
     merged,
     revised,
 )
-from forecaster.market.untold import move_on, with_kept
+from forecaster.market.untold import move_on, told_of, with_kept
 
 AGREEING = 3
 """Sessions in common that show how two histories hang together."""
@@ -97,8 +98,9 @@ def reconcile(kept: Kept, told: Bars, actions: Actions | None, rules: Rules) -> 
     undone = undoing(kept, told, actions, ratio, rows, usual)
     if undone:
         return _take_undone(kept, told, actions, undone, rules)
-    if agreeing(ratio + taken_back(kept, told.sessions)[rows]) > usual:
-        real = kept.actions.off(as_days(kept.inferred))
+    inferred = guessed(kept, told)
+    if agreeing(ratio + taken_back(kept, inferred, told.sessions)[rows]) > usual:
+        real = kept.actions.off(inferred.sessions)
         return _take(Kept(kept.bars, real), told, actions, rules)
     if agreeing(ratio) < HALF and np.ptp(ratio) <= 2 * SAME:
         return _take_rescaled(kept, told, actions, float(np.median(ratio)), rules)
@@ -122,8 +124,7 @@ def _take(
     if not len(told):
         return Reconciled(told, no_actions())
     theirs, withdrawn = with_kept(kept, told, actions, rules.limit)
-    told_days = frozenset(actions.sessions.tolist() if actions is not None else ())
-    inferred = (inferred | (kept.inferred - told_days)) & frozenset(theirs.sessions.tolist())
+    inferred = (inferred | (kept.inferred - told_of(theirs, actions))) & _days(theirs)
     whole, fresh = merged(kept, told, theirs)
     stored = np.isin(whole.sessions, kept.bars.sessions)
     limit = 0.0 if rules.trusted else rules.jump
@@ -138,10 +139,14 @@ def _take(
     return Reconciled(
         bars,
         theirs,
-        inferred & frozenset(theirs.sessions.tolist()),
+        inferred & _days(theirs),
         (*withdrawn, *told_held),
         revised(kept.bars, bars, rules.alert),
     )
+
+
+def _days(actions: Actions) -> frozenset[date]:
+    return frozenset(actions.sessions.tolist())
 
 
 def _changed_stored(kept: Kept, told: Bars, theirs: Actions) -> Sessions:
@@ -180,9 +185,9 @@ def _take_undone(
         day
         for day in theirs.on(days).off(ours.sessions).sessions.tolist()
         if abs((move := move_on(kept, undone, np.datetime64(day))) - logs[day]) > abs(move)
-    ) | frozenset(theirs.on(ours.sessions).sessions.tolist())
+    ) | _days(theirs.on(ours.sessions))
     refused = theirs.on(as_days(wrong))
-    inferred = kept.inferred - frozenset(theirs.sessions.tolist())
+    inferred = kept.inferred - _days(theirs.off(ours.sessions))
     taken = _take(kept, undone, theirs.off(refused.sessions).joined(ours), rules, inferred=inferred)
     held = tuple(
         held_action(day, split, dividend, "not_in_prices", "its past is not divided by that")

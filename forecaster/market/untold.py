@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 
 from forecaster.market.actions import Actions, no_actions
@@ -63,3 +65,11 @@ def move_on(kept: Kept, told: Bars, session: np.datetime64) -> float:
     if not 0 < at < len(whole) or whole.close[at - 1] <= 0 or whole.close[at] <= 0:
         return 0.0
     return float(np.log(whole.close[at] / whole.close[at - 1]))
+
+
+def told_of(theirs: Actions, actions: Actions | None) -> frozenset[date]:
+    """Return on which sessions the split is the one that an answer tells."""
+    if actions is None:
+        return frozenset()
+    same = theirs.on(actions.sessions).splits == actions.splits
+    return frozenset(actions.sessions[same].tolist())

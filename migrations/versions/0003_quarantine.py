@@ -180,4 +180,4 @@ def create_pulls() -> None:
         sa.Column("resumes_at", types.Moment(), nullable=True),
     )
     op.create_index("ix_pull_symbol", "pull", ["source", "symbol", "pulled_at"])
-    op.create_index("ix_pull_source", "pull", ["source", "pulled_at"])
+    op.create_index("ix_pull_source", "pull", ["source", "id"])

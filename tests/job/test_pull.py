@@ -50,6 +50,19 @@ class TestWhoIsAsked:
             (1, TODAY), (1, 1),
         ]  # fmt: skip
 
+    def test_what_is_held_is_asked_for_again_for_two_months(self, venue: Venue) -> None:
+        """A bar that is held is corrected though it is older than the overlap."""
+        wrong = COMING[2]
+        for k in range(14):
+            venue.trade("A", TODAY + k + 1, changed={wrong: 12345.0})
+            venue.run(evening(COMING[k]))
+        assert venue.asked()[-1] == f"A {wrong - timedelta(days=10)}"
+        assert venue.sql("SELECT count(*) FROM bar WHERE session = ?", str(wrong)) == [(0,)]
+        venue.trade("A", TODAY + 15)
+        summary = venue.run(evening(COMING[14]))
+        assert (summary.status, summary.bars_pulled) == ("done", 2)
+        assert venue.sql("SELECT resolution FROM quarantine") == [("corrected",)]
+
     def test_a_session_is_missing_when_it_has_settled(self, venue: Venue) -> None:
         """Two hours after the close the source is asked, and not a second sooner."""
         venue.trade("A", TODAY + 1)

@@ -13,7 +13,7 @@ from forecaster.ledger.pulls import (
     Rest,
     doubts,
     last_pulls,
-    read_rests,
+    read_rest,
     record_pulls,
 )
 
@@ -69,7 +69,7 @@ def test_refusals_in_a_row_are_counted(ledger: Ledger) -> None:
     for count in range(1, 5):
         when = NOW + count * 60 * MINUTE
         record_pulls(ledger, [refused(when, 15 * count, symbol=f"S{count}")])
-        assert read_rests(ledger) == {"net": Rest(when + 15 * count * MINUTE, count)}
+        assert read_rest(ledger, "net") == Rest(when + 15 * count * MINUTE, count)
 
 
 @pytest.mark.parametrize("outcome", ANSWERED)
@@ -77,29 +77,30 @@ def test_any_answer_ends_the_rest(ledger: Ledger, outcome: str) -> None:
     """After it the next refusal is the first one again."""
     record_pulls(ledger, [refused(NOW, 15), refused(NOW + 20 * MINUTE, 30)])
     record_pulls(ledger, [pull("BBB", outcome, NOW + 60 * MINUTE)])
-    assert read_rests(ledger) == {}
+    assert read_rest(ledger, "net") is None
     record_pulls(ledger, [refused(NOW + DAY, 15)])
-    assert read_rests(ledger) == {"net": Rest(NOW + DAY + 15 * MINUTE, 1)}
+    assert read_rest(ledger, "net") == Rest(NOW + DAY + 15 * MINUTE, 1)
 
 
 @pytest.mark.parametrize("outcome", ["network", "provider_down", "bad_response", "unknown_symbol"])
 def test_a_failure_is_no_answer(ledger: Ledger, outcome: str) -> None:
     """A source that is down has not begun to answer."""
     record_pulls(ledger, [refused(NOW, 15), pull(outcome=outcome, when=NOW + DAY)])
-    assert read_rests(ledger)["net"].refusals == 1
+    assert read_rest(ledger, "net") == Rest(NOW + 15 * MINUTE, 1)
 
 
 def test_a_source_that_was_not_asked_again_is_not_refused_again(ledger: Ledger) -> None:
     """Symbols left alone after a refusal do not count: they tell no time of their own."""
     left = pull("BBB", "rate_limited")
     record_pulls(ledger, [refused(NOW, 15), left])
-    assert read_rests(ledger) == {"net": Rest(NOW + 15 * MINUTE, 1)}
+    assert read_rest(ledger, "net") == Rest(NOW + 15 * MINUTE, 1)
 
 
 def test_sources_rest_on_their_own(ledger: Ledger) -> None:
     """The answer of one is no answer of another."""
     record_pulls(ledger, [refused(NOW, 15), refused(NOW, 45, source="web"), pull(source="web")])
-    assert set(read_rests(ledger)) == {"net"}
+    assert read_rest(ledger, "net") == Rest(NOW + 15 * MINUTE, 1)
+    assert read_rest(ledger, "web") is None
 
 
 def test_only_days_on_which_others_were_answered_make_doubts(ledger: Ledger) -> None:
