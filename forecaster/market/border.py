@@ -19,17 +19,13 @@ from forecaster.market.calendars import Calendar
 from forecaster.market.faults import PRICES, Fault, all_of, find_faults, is_clean
 from forecaster.market.frames import (
     Mask,
-    Sessions,
     frame_columns,
     frame_sessions,
-    refuse,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# No exchange is older, and no calendar reaches further.
-YEARS = np.array(["1600", "2200"], "datetime64[D]")
 # Of a frame with more bad rows than both, something is wrong as a whole.
 FEW, SHARE = 10, 0.05
 
@@ -98,7 +94,7 @@ def admit_actions(frame: pd.DataFrame | None) -> tuple[Actions, tuple[Held, ...]
     """
     if frame is None or frame.empty:
         return no_actions(), ()
-    days = _days(frame)
+    days = frame_sessions(frame)
     splits, dividends = frame_columns(frame, split=1.0, dividend=0.0)
     ratio = np.isfinite(splits) & (splits > 0)
     amount = np.isfinite(dividends) & (dividends >= 0)
@@ -135,19 +131,12 @@ def _read(frame: pd.DataFrame) -> Bars:
         found = ", ".join(map(str, frame.columns))
         raise DataError(f"there is no close among the columns ({found})", code="columns")
     columns = frame_columns(frame, **dict.fromkeys(FIELDS, np.nan))
-    bars = Bars(_days(frame, unique=False), *columns)
+    bars = Bars(frame_sessions(frame, unique=False), *columns)
     absent = np.isnan(bars.close)
     if absent.any():
         absent &= np.logical_and.reduce([np.isnan(bars.field(name)) for name in PRICES])
     unwanted = absent | _said_again(bars)
     return bars.where(~unwanted) if unwanted.any() else bars
-
-
-def _days(frame: pd.DataFrame, *, unique: bool = True) -> Sessions:
-    days = frame_sessions(frame, unique=unique)
-    wrong = (days < YEARS[0]) | (days >= YEARS[1])
-    refuse(wrong, days, "are of an impossible year", code="not_sessions")
-    return days
 
 
 def _said_again(bars: Bars) -> Mask:

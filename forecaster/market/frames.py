@@ -17,6 +17,9 @@ Sessions = NDArray[np.datetime64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+# No exchange is older, and no calendar reaches further.
+YEARS = np.array(["1600", "2200"], "datetime64[D]")
+
 
 def frame_sessions(frame: pd.DataFrame, *, unique: bool = True) -> Sessions:
     """Return the index of `frame` as sessions, (n,) datetime64[D], increasing.
@@ -44,6 +47,8 @@ def frame_sessions(frame: pd.DataFrame, *, unique: bool = True) -> Sessions:
     days: Sessions = stamps.astype("datetime64[D]")
     refuse(np.isnat(stamps), days, "have no date", code="not_sessions")
     refuse(stamps != days, days, "carry a time of day", code="not_sessions")
+    impossible = (days < YEARS[0]) | (days >= YEARS[1])
+    refuse(impossible, days, "are of an impossible year", code="not_sessions")
     steps = np.diff(days, prepend=days[:1] - 1).astype(np.int64)
     refuse(steps < 0, days, "come after a later one", code="unsorted")
     if unique:

@@ -443,3 +443,20 @@ def test_a_split_that_the_source_moves_to_another_session() -> None:
     assert [str(day) for day in store.actions.sessions] == [str(DAYS[DAY])]
     assert np.allclose(store.kept().bars.close, market.close, rtol=1e-6)
     assert_no_cliff(store)
+
+
+def test_another_unit_that_lasts_longer_than_what_is_asked_for_again() -> None:
+    """Its end is another step of all prices, and reading the whole past again heals both."""
+    market = Market(SMOOTH)
+    other = Telling(no_actions(), no_actions(), lambda close: close * 100.0)
+
+    def telling(night: int) -> Telling:
+        return other if DAY <= night < DAY + OVERLAP + 2 else honest(market)
+
+    for stop in range(DAY + OVERLAP + 2, N):
+        store = live(market, telling, stop=stop)
+        assert len(store.close) == stop
+        assert_no_cliff(store)
+    store.take(*told(market, honest(market), N - 1, 0), Rules())
+    assert (len(store.actions), store.held) == (0, [])
+    assert np.allclose(store.kept().bars.close, SMOOTH, rtol=1e-6)
