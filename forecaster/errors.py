@@ -17,12 +17,17 @@ class ForecasterError(Exception):
 
     def __init__(self, message: str, *, remedy: str = "", code: str = "") -> None:
         super().__init__(message)  # the one positional argument: what unpickling calls it with
-        self.message = " ".join(message.split())
-        self.remedy = " ".join(remedy.split())
+        self.message = _one_line(message)
+        self.remedy = _one_line(remedy)
         self.code = code or self.default_code
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+def _one_line(text: str) -> str:
+    """Return text that any terminal and database takes: on one line, and without hidden signs."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 class ConfigError(ForecasterError):
@@ -49,7 +54,8 @@ class SourceError(ForecasterError):
         self, message: str, *, remedy: str = "", code: str = "", retry_after: float | None = None
     ) -> None:
         super().__init__(message, remedy=remedy, code=code)
-        self.retry_after = retry_after
+        # Whoever raises it may pass on what a header says: text.
+        self.retry_after = None if retry_after is None else float(retry_after)
 
 
 class DataError(ForecasterError):

@@ -49,7 +49,7 @@ class Account:
                 self.problems[name] = f"{night.session}: {item.error}"
                 (self.waiting.add if item.status == "deferred" else self.waiting.discard)(name)
                 continue
-            if item.problem:
+            if item.problem and item.problem is not item.turn.problem:  # the pull's is told already
                 self.problems[item.turn.settings.name] = f"{night.session}: {item.problem}"
             self.scored += len(item.scores)
             self.forecasts += len(item.forecasts)

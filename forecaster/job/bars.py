@@ -166,10 +166,21 @@ def check_bars(job: Job, names: Sequence[str] = ()) -> Check:
             *(("missing", first, "missing", detail, None) for first, detail in lacking),
             *(("alert", row["session"], row["code"], row["message"], None) for row in alerts),
         ]  # fmt: skip
-        if pulled := pulls.get(address):
-            found.append(("pull", None, pulled.outcome, _told(pulled), None))
-        rows += [(*address, *row) for row in found]
+        rows += [(*address, *row) for row in (*found, *_pull_rows(pulls.get(address)))]
+    if not names:
+        # Those that never had a bar are no instruments yet.
+        never = dict.fromkeys((one.source, one.symbol) for one in configured)
+        rows += [
+            (*address, *row)
+            for address in never
+            if address not in noticed
+            for row in _pull_rows(pulls.get(address))
+        ]
     return Check(Rows(FINDINGS, tuple(rows)), len(instruments), wrong)
+
+
+def _pull_rows(last: Pull | None) -> list[tuple[Any, ...]]:
+    return [("pull", None, last.outcome, _told(last), None)] if last else []
 
 
 def _missing(job: Job, instrument: Instrument, held: set[str | None]) -> Iterator[tuple[str, str]]:

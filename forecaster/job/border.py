@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import DataError, SourceError
+from forecaster.errors import DataError, PluginError, SourceError
 from forecaster.hooks import Quotes
 from forecaster.job.context import Job
 from forecaster.ledger import Instrument
@@ -95,8 +95,10 @@ def pass_border(
 
     Raises:
         DataError: it cannot be used as a whole.
+        PluginError: what it says of the instrument cannot be stored.
         SourceError: none of its sessions has settled (code "unsettled"), or there is none.
     """
+    _require_facts(quotes, address[0])
     sessions = _sessions(quotes)
     if not len(sessions) and known is None:
         raise SourceError("the source has no bars", remedy="check the symbol", code="no_session")
@@ -130,6 +132,26 @@ def pass_border(
         rules=limits.rules,
         due=_due(admitted.bars, calendar) if limits.bridged else admitted.bars.sessions,
         doubt=_doubt(quotes, known),
+    )
+
+
+def _require_facts(quotes: Quotes, source: str) -> None:
+    """Raise where a foreign plugin says something of the instrument that is no such thing."""
+    for name in ("calendar", "currency", "attribution"):
+        said = getattr(quotes, name)
+        if said is None and name != "attribution":
+            continue
+        if not (isinstance(said, str) and said.isprintable()):
+            raise _no_fact(source, name, said, "is no text of one line")
+    if not isinstance(quotes.historical, bool | np.bool_):
+        raise _no_fact(source, "historical", quotes.historical, "is neither true nor false")
+
+
+def _no_fact(source: str, name: str, said: object, why: str) -> PluginError:
+    return PluginError(
+        f"source {source} returned {name} = {said!r:.60}, which {why}",
+        remedy="report it to the plugin's author",
+        code="plugin_answer",
     )
 
 
@@ -176,6 +198,6 @@ def _instrument(address: Address, quotes: Quotes, calendar: str) -> Instrument:
         symbol=symbol,
         calendar=calendar,
         currency=quotes.currency,
-        historical=quotes.historical,
+        historical=bool(quotes.historical),
         attribution=quotes.attribution,
     )

@@ -190,9 +190,11 @@ def _refuse_empty(field: str, bars: Bars, remedy: str) -> None:
 def _refuse_gaps(calendar: Calendar, bars: Bars) -> None:
     gaps = missing_sessions(bars, calendar)
     if len(gaps):
+        many = f"{len(gaps)} sessions of calendar {calendar.name} have no bar, first {gaps[0]}"
+        one = f"session {gaps[0]} of calendar {calendar.name} has no bar"
         raise DataError(
-            f"{len(gaps)} sessions of calendar {calendar.name} have no bar, first {gaps[0]}",
-            remedy="`forecaster bars check` shows them; fill them, name the right `calendar`, or "
-            'set missing = "carry" or "drop" for the series',
+            many if len(gaps) > 1 else one,
+            remedy="see `forecaster bars check`; fill in what is missing, write closures into the "
+            'closures file, name the right `calendar`, or set missing = "carry" or "drop"',
             code="gaps",
         )

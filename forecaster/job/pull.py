@@ -62,7 +62,8 @@ def pull(
             pulled = ask(job, asking, address, start)
         else:
             pulled = Pulled(asked=False)
-        if pulled.said == "unknown_symbol":
+        # A file that lacks a symbol is no outage.
+        if pulled.said == "unknown_symbol" and not asking.local:
             doubted.found.append((address, pulled))
         else:
             if pulled.quotes is not None:

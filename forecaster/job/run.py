@@ -195,7 +195,7 @@ def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices:
             night=night,
             calendar=calendar,
             past=past,
-            problem=carried_problem(past, turn),
+            problem=carried_problem(past, turn) or (turn.problem if night.kind == "live" else None),
             activation=job.registry.activation(turn.settings.model.activation),
             knowledge=knowledge,
         )

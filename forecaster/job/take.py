@@ -122,16 +122,15 @@ def _answer(passed: Passed, before: Before) -> Answer:
     acted = told.actions.since(rest.sessions[0]) if told.actions and len(rest) else told.actions
     found = reconcile(before.kept, rest, acted, rules)
     first: date | None = rest.sessions[0].item() if len(rest) else None
+    held = before.still_held(passed.held)
     return Answer(
         instrument=passed.instrument,
         bars=found.bars,
         actions=found.actions,
         inferred=found.inferred,
-        held=(*passed.held, *found.held),
+        held=(*held, *found.held),
         alerts=(*found.alerts, *_missing(passed, before)),
-        judged=min([first, *(one.session for one in passed.held if one.session)])
-        if first
-        else None,
+        judged=min([first, *(one.session for one in held if one.session)]) if first else None,
         mark=None if any(one.what == "answer" for one in found.held) else told.mark,
     )
 
@@ -146,7 +145,7 @@ def _missing(passed: Passed, before: Before) -> tuple[Alert, ...]:
     others = (
         f", and {len(lacking) - 1} more sessions up to {lacking[-1]}" if lacking[1:].size else ""
     )
-    what = f"there is no bar for {lacking[0]}{others}: the forecasts go on without"
+    what = f"there is no bar for {lacking[0]}{others}"
     return (Alert(lacking[0].item(), "missing", what),)
 
 
@@ -195,7 +194,7 @@ def _held_problem(
         return None
     one, others = fresh[0], len(fresh) - 1
     where = f"the {one.what} of {one.session}" if one.session else "the answer"
-    more = f"; so are {others} more" if others else ""
+    more = f"; so {'are' if others > 1 else 'is'} {others} more" if others else ""
     return DataError(
         f"{where} is held: {one.reason}{more}",
         remedy=REMEDIES.get(

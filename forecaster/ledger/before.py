@@ -1,7 +1,7 @@
 """What is stored about instruments when a source answers, as far as it matters to the answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from hashlib import sha256
 
@@ -11,9 +11,10 @@ from sqlalchemy import Connection, func, literal, select
 from forecaster.ledger.actions import read_actions
 from forecaster.ledger.door import Ledger, parts
 from forecaster.ledger.prices import read_newest
+from forecaster.ledger.quarantine import Bar, bar_said, read_accepted
 from forecaster.ledger.schema import instrument, quarantine
 from forecaster.ledger.types import Session
-from forecaster.market import FIELDS, Actions, Bars, Kept, no_actions, no_bars
+from forecaster.market import FIELDS, Actions, Bars, Held, Kept, no_actions, no_bars
 
 Address = tuple[str, str]
 """(source, symbol)"""
@@ -36,11 +37,20 @@ class Before:
         kept: its bars and actions, from before the bars that must be looked at on.
         skip: how many of the first told bars are known to be stored as they are told.
         trusted: somebody accepted that the source's past is another one now.
+        accepted: its bars that were held until somebody accepted them.
     """
 
     kept: Kept
     skip: int = 0
     trusted: bool = False
+    accepted: frozenset[Bar] = frozenset()
+
+    def still_held(self, held: Sequence[Held]) -> tuple[Held, ...]:
+        """Return what of this is held now: not a bar that was accepted as it is told."""
+        believed = {
+            one.session for one in held if one.what == "bar" and bar_said(one) in self.accepted
+        }
+        return tuple(one for one in held if one.what != "bar" or one.session not in believed)
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,16 @@ def read_before(ledger: Ledger, told: Mapping[Address, Told]) -> dict[Address, B
         first = literal(min(firsts.values(), default=date.max), Session)
         newest = read_newest(connection, firsts, first=first)
         acted = read_actions(connection, list(firsts))
+        accepted = read_accepted(connection, [found.id for found in marked.values()])
     nothing = Kept(no_bars(), no_actions())
     found = {one: Before(nothing, skips.get(one, 0)) for one in told}
+    for one, each in marked.items():
+        found[one] = replace(found[one], accepted=accepted.get(each.id, frozenset()))
     for id_, one in wanted.items():
         bars = newest[id_].bars
         kept = Kept(bars.where(bars.sessions >= np.datetime64(firsts[id_])), *acted[id_])
-        found[one] = Before(kept, skips[one], trusted=marked[one].mark == TRUSTED)
+        trusted = marked[one].mark == TRUSTED
+        found[one] = replace(found[one], kept=kept, trusted=trusted)
     return found
 
 

@@ -17,7 +17,11 @@ from forecaster.market import Held as Said
 if TYPE_CHECKING:
     from forecaster.ledger.quotes import Answer
 
+IMPOSSIBLE = ("not_finite", "too_large", "negative_volume")
+"""Reasons for which no acceptance makes a bar of it."""
 VALUES = (*FIELDS, "split", "dividend")
+Bar = tuple[date | None, tuple[float | None, ...]]
+"""A session, and the fields that were said of it."""
 Key = tuple[date | None, str]
 """(session, what) of something held: of each there is one at most."""
 
@@ -90,10 +94,9 @@ def _keep_apart(
     before: dict[Key, Held] = {(one.session, one.what): one for one in held_before}
     held: dict[Key, Said] = {(one.session, one.what): one for one in answer.held}
     for key, one in held.items():
-        storable = {name: value for name, value in one.values.items() if abs(value) <= LARGEST}
         row = {
             "reason_code": one.code, "reason": one.reason, "last_seen_at": now,
-            **dict.fromkeys(VALUES), **storable,
+            **dict.fromkeys(VALUES), **_storable(one),
         }  # fmt: skip
         if key in before:
             _change(connection, before[key].id, row)
@@ -105,6 +108,29 @@ def _keep_apart(
             how = "confirmed" if _came_true(old, answer) else "corrected"
             _change(connection, old.id, {"resolved_at": now, "resolution": how})
     return tuple(one for key, one in held.items() if key not in before)
+
+
+def _storable(one: Said) -> dict[str, float]:
+    return {name: value for name, value in one.values.items() if abs(value) <= LARGEST}
+
+
+def bar_said(one: Said) -> Bar:
+    """Return a held bar as `read_accepted` tells of it."""
+    values = _storable(one)
+    return one.session, tuple(values.get(name) for name in FIELDS)
+
+
+def read_accepted(connection: Connection, ids: Sequence[int]) -> dict[int, frozenset[Bar]]:
+    """Return for each instrument the bars that were held until somebody accepted them."""
+    q = quarantine.c
+    query = select(q.instrument_id, q.session, *(q[name] for name in FIELDS)).where(
+        q.what == "bar", q.resolution == "accepted"
+    )
+    found: dict[int, set[Bar]] = defaultdict(set)
+    for part in parts(ids):
+        for id_, session, *values in connection.execute(query.where(q.instrument_id.in_(part))):
+            found[id_].add((session, tuple(values)))
+    return {id_: frozenset(bars) for id_, bars in found.items()}
 
 
 def _change(connection: Connection, held_id: int, values: dict[str, Any]) -> None:
@@ -190,9 +216,9 @@ def _believe(connection: Connection, one: Held, now: datetime) -> None:
         "first_seen_at": now,
     }
     if one.what == "bar":
-        if one.values["close"] is None:
+        if one.values["close"] is None or one.reason_code in IMPOSSIBLE:
             remedy = "import a right one: forecaster bars import FILE --series NAME"
-            raise _refused(one, remedy, "not_finite")
+            raise _refused(one, remedy, one.reason_code)
         row |= {name: one.values[name] for name in FIELDS}
         _add_revision(connection, bar, row)
     elif one.what == "action":

@@ -54,7 +54,8 @@ def undoing(
     Nothing, where less than a share of `usual` agreed then.
     """
     best: dict[date, float] = {}
-    for some in _subsets(_differing(kept, told, actions)):
+    ways = chain(_subsets(_differing(kept, told, actions)), _alike(kept, told, actions))
+    for some in ways:
         # What divides as much in all, on other sessions, the source knows better.
         if abs(sum(some.values())) <= SAME:
             continue
@@ -129,6 +130,25 @@ def _differing(kept: Kept, told: Bars, actions: Actions | None) -> dict[date, fl
         mine = ours.splits[ours.sessions == day]
         logs[day.item()] = float(np.log((mine[0] if len(mine) else 1.0) / split))
     return {day: log for day, log in logs.items() if log}
+
+
+def _alike(kept: Kept, told: Bars, actions: Actions | None) -> Iterator[dict[date, float]]:
+    """Yield what is told as we know it, from the newest on: the past may be divided by it too."""
+    if actions is None:
+        return
+    logs = _logs(kept, told_alike(kept, actions.since(told.sessions[0])))
+    some: dict[date, float] = {}
+    for day in sorted(logs, reverse=True):
+        some = some | {day: logs[day]}
+        yield some
+
+
+def told_alike(kept: Kept, theirs: Actions) -> Actions:
+    """Return the actions that are stored as they are told."""
+    ours = kept.actions.on(theirs.sessions)
+    both = theirs.on(ours.sessions)
+    paid = np.abs(both.dividends - ours.dividends) <= SAME * ours.dividends
+    return both.where((both.splits == ours.splits) & paid)
 
 
 def _logs(kept: Kept, actions: Actions) -> dict[date, float]:

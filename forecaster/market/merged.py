@@ -81,7 +81,8 @@ def revised(kept: Bars, told: Bars, share: float) -> tuple[Alert, ...]:
     first = sessions[0]
     field = int(np.argmax(changed[:, first]))
     day: date = told.sessions[rows[first]].item()
-    others = f", and {len(sessions) - 1} more sessions changed" if len(sessions) > 1 else ""
+    count = len(sessions) - 1
+    others = f", and {count} more session{'s' if count > 1 else ''} changed" if count else ""
     message = (
         f"the {PRICES[field]} of {day} was {old[field, first]:g} and is {new[field, first]:g} now"
         f"{others}"

@@ -25,6 +25,7 @@ from forecaster.market.divisions import (
     ratios,
     steps,
     taken_back,
+    told_alike,
     undoing,
 )
 from forecaster.market.frames import Floats, Mask, Sessions
@@ -179,7 +180,7 @@ def _take_undone(
     prices = {name: told.field(name)[rows] * scale for name in PRICES}
     undone = Bars(told.sessions[rows], volume=told.volume[rows] / scale, **prices)
     theirs = no_actions() if actions is None else actions
-    days = as_days(frozenset(logs))
+    days = np.setdiff1d(as_days(frozenset(logs)), told_alike(kept, theirs).sessions)
     ours = kept.actions.on(days)
     wrong = frozenset(
         day

@@ -203,9 +203,9 @@ def _check_unknown(source: Source, symbol: str, who: str) -> None:
     try:
         found = source.fetch(symbol, None, None)
     except SourceError as error:
-        if not CODE.fullmatch(error.code) or not str(error).isprintable():
+        if not CODE.fullmatch(error.code) or not error.message:
             raise AssertionError(
-                f"{asked}: the error is to have a code in snake case and one plain line, and is "
+                f"{asked}: the error is to have a code in snake case and to say why, and is "
                 f"{error.code!r}: {str(error)!r}"
             ) from error
     except Exception as error:

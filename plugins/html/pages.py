@@ -162,14 +162,18 @@ def _index_row(series: SeriesReport, main: Score | None) -> IndexRow:
     price = price_format(series)
     decisions = newest_first(series.decisions)
 
+    session = series.prices[-1][0] if series.prices else NONE
+
     def said(row: Row) -> tuple[str, str]:
+        if row["cutoff"] < session:  # what it calls the coming sessions are past
+            return NONE, f"newest from {row['cutoff']}"
         return price(row["forecast"]), interval(row, "80", price)
 
     return IndexRow(
         file=page_name(series),
         name=series.name,
         spark=_spark([value for _, value in series.prices[-SPARK_SESSIONS:]]),
-        session=series.prices[-1][0] if series.prices else NONE,
+        session=session,
         price=price(series.prices[-1][1]) if series.prices else NONE,
         nearest=said(series.coming[0]) if series.coming else (NONE, ""),
         furthest=said(series.coming[-1]) if series.coming else (NONE, ""),

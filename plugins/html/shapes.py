@@ -101,7 +101,7 @@ def horizon_axis(horizons: int) -> Layout:
 
 def session_axis(sessions: Iterable[str]) -> Layout:
     """Sessions evenly spaced, whatever the calendar, with a tick at the first of some months."""
-    order = list(dict.fromkeys(sessions))
+    order = sorted(set(sessions))
     firsts = [now for before, now in pairwise(order) if now[:7] != before[:7]]
     ticks = (firsts or order[:1])[:: max(1, math.ceil(len(firsts) / 5))]
     labels = [_month(session) for session in ticks]

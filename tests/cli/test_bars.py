@@ -327,6 +327,14 @@ class TestCheck:
         assert row["code"] != "ok"
         assert "AAA.csv" in row["detail"]
 
+    def test_a_series_that_never_had_a_bar_says_why(self, folder: Path) -> None:
+        """There is no instrument yet, and the reason of its pull is shown all the same."""
+        (folder / "AAA.csv").write_text("date,close\n2023-01-03,abc\n")
+        call("bars", "pull")
+        [row] = [row for row in data("bars", "check") if row["symbol"] == "AAA"]
+        assert (row["what"], row["session"]) == ("pull", None)
+        assert "line 2" in row["detail"]
+
 
 class TestAccept:
     def test_a_jump_that_is_real(self, folder: Path) -> None:
@@ -347,6 +355,28 @@ class TestAccept:
         result = call("bars", "accept", "AAA")
         assert result.exit_code == 2
         assert "nothing is held of AAA" in result.stderr
+
+    def test_what_is_accepted_is_not_held_again(self, folder: Path) -> None:
+        """A source that goes on telling a bar that cannot be is believed about that bar alone."""
+        rows = [f"{day},{close},{close + 1}" for day, close in prices()]
+        wrong = f"{DAYS[-2]},100.0,99.0"  # a high below the close
+        (folder / "AAA.csv").write_text("\n".join(["date,close,high", *rows[:-2], wrong, rows[-1]]))
+        assert call("bars", "pull").exit_code == 1
+        data("bars", "accept", "AAA")
+        [row] = [row for row in data("bars", "pull") if row["symbol"] == "AAA"]
+        assert row["held_bars"] == 0
+        assert call("bars", "check").exit_code == 0
+        other = f"{DAYS[-2]},101.0,99.0"
+        (folder / "AAA.csv").write_text("\n".join(["date,close,high", *rows[:-2], other, rows[-1]]))
+        assert call("bars", "pull").exit_code == 1
+
+    def test_either_of_two_bars_of_a_session(self, folder: Path) -> None:
+        """Where one of them was accepted, neither is held again."""
+        rows = [f"{day},{close}" for day, close in prices()]
+        (folder / "AAA.csv").write_text("\n".join(["date,close", *rows, f"{DAYS[-1]},105.5"]))
+        assert call("bars", "pull").exit_code == 1
+        data("bars", "accept", "AAA")
+        assert call("bars", "pull").exit_code == 0
 
     def test_one_session_alone(self, folder: Path) -> None:
         """The other one stays held; a session of which nothing is held is exit code 2."""

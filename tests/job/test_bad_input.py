@@ -123,6 +123,7 @@ def test_source_plugin_that_fails_to_import(project: Project) -> None:
 SOURCE = """
     import pandas as pd
     from forecaster import hookimpl
+    from forecaster.errors import SourceError
     from forecaster.hooks import Quotes
 
     DAYS = pd.bdate_range("2023-01-02", "2023-06-30")
@@ -160,6 +161,13 @@ SOURCE = """
         ("return Quotes(bars=PRICES, historical=True, calendar='NOPE')", ["NOPE"]),
         ("return Quotes(bars=PRICES, historical=True, calendar=7)", ["source odd"]),
         ("return Quotes(bars=PRICES, historical=True, actions='none')", ["source odd"]),
+        ("return Quotes(bars=PRICES, historical=True, attribution=None)", ["attribution", "None"]),
+        ("return Quotes(bars=PRICES, historical=True, currency=['USD'])", ["currency", "USD"]),
+        ("return Quotes(bars=PRICES, historical=True, currency='\\x1b[31m')", ["currency"]),
+        ("return Quotes(bars=PRICES, historical=None)", ["historical", "None"]),
+        ("raise SourceError('busy', code='rate_limited', retry_after='60')", ["busy"]),
+        ("raise SourceError('busy', code='rate_limited', retry_after='soon')", ["soon"]),
+        ("raise RuntimeError('no file caf\\udce9\\x00.csv')", ["source odd", "no file caf"]),
     ],
 )
 def test_source_that_misbehaves(project: Project, body: str, words: list[str]) -> None:
@@ -228,6 +236,21 @@ def test_constant_prices(project: Project) -> None:
     """Prices that never change cannot be learnt from."""
     csv_series(project, [5.0] * len(DAYS))
     assert_only_bad_fails(project, "all", "values are 5", "check the symbol")
+
+
+def test_one_gap_may_be_a_closure(project: Project) -> None:
+    """A single missing session is named, and that the market may have been closed on it."""
+    days = [day for k, day in enumerate(DAYS) if k != 70]
+    csv_series(project, CLOSES[: len(days)], days, more='calendar = "XNYS"')
+    assert_only_bad_fails(project, f"session {DAYS[70]} of calendar XNYS has no bar", "closures")
+
+
+def test_file_with_prices_of_another_symbol(project: Project) -> None:
+    """What a file on this machine says it lacks is believed at once: there is no outage."""
+    project.quote("BAD", DAYS, CLOSES, ticker=["OTHER"] * len(DAYS))
+    beside_a_good_series(project, 'source = "csv"\nsymbol = "BAD"')
+    line = assert_only_bad_fails(project, "prices of OTHER and none of BAD")
+    assert "outage" not in line
 
 
 def test_gaps_are_refused_or_dropped(project: Project) -> None:

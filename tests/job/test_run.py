@@ -393,6 +393,12 @@ def test_impossible_price_fails_its_series_alone(project: Project) -> None:
     )
     # The last good data stays in use.
     assert {cutoff for _, cutoff, _ in project.said(series="B", kind="live")} == {str(days[-2])}
+    told = project.sql(
+        "SELECT session, status, reason_code FROM series_history WHERE kind = 'live'"
+    )
+    assert set(told) == {(str(days[-1]), "done", "ok"), (str(days[-2]), "done", "held")}
+    states = project.sql("SELECT session, state FROM run_history WHERE kind = 'live'")
+    assert set(states) == {(str(days[-1]), "done"), (str(days[-2]), "degraded")}
 
 
 def test_initial_backfill_is_complete_when_every_night_is(project: Project) -> None:

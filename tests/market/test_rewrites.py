@@ -460,3 +460,51 @@ def test_another_unit_that_lasts_longer_than_what_is_asked_for_again() -> None:
     store.take(*told(market, honest(market), N - 1, 0), Rules())
     assert (len(store.actions), store.held) == (0, [])
     assert np.allclose(store.kept().bars.close, SMOOTH, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [2.0, 0.1])
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_past_that_is_divided_by_a_split_that_is_told(ratio: float, late: int) -> None:
+    """A source that hands divided prices over beside the split, at once or later: no cliff."""
+    market = split_market(ratio)
+
+    def divided(close: np.ndarray) -> np.ndarray:
+        close[:DAY] /= ratio
+        return close
+
+    def telling(night: int) -> Telling:
+        if night < DAY:
+            return honest(market)
+        told_now = night >= DAY + late
+        # Undone by what is told, unless the past is divided once more.
+        return Telling(market.actions, market.actions, divided) if told_now else Telling(
+            market.actions, no_actions()
+        )  # fmt: skip
+
+    for stop in range(DAY + 1, N):
+        store = live(market, telling, stop=stop)
+        assert_no_cliff(store)
+        assert store.actions.splits.tolist() == [ratio]
+        assert len(store.close) == stop
+    store.take(*told(market, telling(N - 2), N - 2, 0), Rules())
+    assert np.allclose(store.kept().bars.close, market.close[: N - 1], rtol=1e-3)
+
+
+def test_closes_adjusted_for_a_dividend_that_is_told() -> None:
+    """Adjusted closes beside the dividend itself: it counts once."""
+    close = SMOOTH.copy()
+    close[DAY:] *= 0.97
+    market = Market(close, actions((DAY, 1.0, float(SMOOTH[DAY - 1] * 0.03))))
+
+    def telling(night: int) -> Telling:
+        def adjusted(values: np.ndarray) -> np.ndarray:
+            if night >= DAY:
+                values[:DAY] *= 0.97
+            return values
+
+        return Telling(no_actions(), market.actions, adjusted)
+
+    store = live(market, telling)
+    assert len(store.close) == N
+    assert np.allclose(store.kept().bars.close, close, rtol=1e-3)
+    assert store.actions.dividends.round(2).tolist() == market.actions.dividends.round(2).tolist()

@@ -20,7 +20,7 @@ from forecaster.plugins.html import figures as html_figures
 from forecaster.plugins.html import pages as html_pages
 
 from forecaster.errors import ConfigError, ForecasterError
-from forecaster.hooks import Report
+from forecaster.hooks import Report, SeriesReport
 
 values = runpy.run_path(str(Path(__file__).with_name("report_values.py")))
 series_report, report_of, SUMMARY = values["series_report"], values["report_of"], values["SUMMARY"]
@@ -336,6 +336,32 @@ def test_without_doubts_nothing_is_said_of_them(tmp_path: Path) -> None:
     for page in pages(write(tmp_path, report_of(series_report()))).values():
         assert "Held" not in page.text
         assert "Alerts" not in page.text
+
+
+def stale_series() -> SeriesReport:
+    """A series that has been quoted for two more sessions since it was last forecast."""
+    series = series_report(cutoffs=ALL_KINDS)
+    targets = [row["target_session"] for row in series.coming]
+    later = [(targets[1], 401.0), (targets[2], 402.0)]
+    return replace(series, prices=(*series.prices, *later))
+
+
+def test_sessions_stand_in_order_where_prices_overtook_the_forecasts() -> None:
+    """A price that is held has no place of its own after later ones: the axis is by session."""
+    series = stale_series()
+    for figure in (html_figures.price_figure(series), html_figures.coming_figure(series)):
+        axis = figure.layout["xaxis"]["categoryarray"]
+        assert axis == sorted(set(axis))
+        assert series.coming[0]["target_session"] in axis
+
+
+def test_the_index_gives_no_old_forecast_for_the_next_session(tmp_path: Path) -> None:
+    """Where the newest forecast is from before the last price, its date stands in its place."""
+    series = stale_series()
+    text = " ".join(pages(write(tmp_path, report_of(series)))["index.html"].text.split())
+    assert f"newest from {series.coming[0]['cutoff']}" in text
+    fresh = series_report(cutoffs=ALL_KINDS)
+    assert "newest from" not in pages(write(tmp_path, report_of(fresh)))["index.html"].text
 
 
 def test_numbers_that_json_lacks_become_null(tmp_path: Path) -> None:
