@@ -218,7 +218,7 @@ def _believe(connection: Connection, one: Held, now: datetime) -> None:
     if one.what == "bar":
         if one.values["close"] is None or one.reason_code in IMPOSSIBLE:
             remedy = "import a right one: forecaster bars import FILE --series NAME"
-            raise _refused(one, remedy, one.reason_code)
+            raise _refused(one, remedy, "not_finite")
         row |= {name: one.values[name] for name in FIELDS}
         _add_revision(connection, bar, row)
     elif one.what == "action":

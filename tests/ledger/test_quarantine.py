@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -241,6 +242,7 @@ def test_an_accepted_answer_is_trusted(ledger: Ledger) -> None:
     [
         (held_bar(12, close=math.nan), "not_finite"),
         (held_bar(12, close=math.inf), "not_finite"),
+        (replace(held_bar(12, close=1e200), code="too_large"), "not_finite"),
         (held_action(6, split=-2.0), "split"),
         (held_action(6, split=0.0), "split"),
         (held_action(6, split=math.nan), "split"),
