@@ -48,21 +48,24 @@ def agreeing(ratio: Floats) -> float:
 
 def undoing(
     kept: Kept, told: Bars, actions: Actions | None, ratio: Floats, rows: Rows, usual: float
-) -> dict[date, float]:
+) -> tuple[dict[date, float], float]:
     """Return what makes the told past what is stored, by session: the log of a factor before it.
 
-    Nothing, where less than a share of `usual` agreed then.
+    And the share that agrees then. Nothing, where no more than a share of `usual` would.
     """
     best: dict[date, float] = {}
-    ways = chain(_subsets(_differing(kept, told, actions)), _alike(kept, told, actions))
-    for some in ways:
+    for some in _subsets(_differing(kept, told, actions)):
         # What divides as much in all, on other sessions, the source knows better.
         if abs(sum(some.values())) <= SAME:
             continue
         share = agreeing(ratio + steps(some, told.sessions)[rows])
         if share > usual:
             best, usual = some, share
-    return best
+    for some in _alike(kept, told, actions):
+        # Nobody divides by what he tells and we know, unless it explains every session.
+        if usual < 1.0 and agreeing(ratio + steps(some, told.sessions)[rows]) == 1.0:
+            best, usual = some, 1.0
+    return best, usual
 
 
 def steps(logs: dict[date, float], sessions: Sessions) -> Floats:

@@ -96,11 +96,12 @@ def reconcile(kept: Kept, told: Bars, actions: Actions | None, rules: Rules) -> 
     if rules.trusted or len(ratio) < AGREEING:
         return _take(kept, told, actions, rules)
     usual = max(agreeing(ratio), HALF)
-    undone = undoing(kept, told, actions, ratio, rows, usual)
-    if undone:
-        return _take_undone(kept, told, actions, undone, rules)
     inferred = guessed(kept, told)
-    if agreeing(ratio + taken_back(kept, inferred, told.sessions)[rows]) > usual:
+    never = agreeing(ratio + taken_back(kept, inferred, told.sessions)[rows])
+    undone, share = undoing(kept, told, actions, ratio, rows, usual)
+    if undone and share >= never:
+        return _take_undone(kept, told, actions, undone, rules)
+    if never > usual:
         real = kept.actions.off(inferred.sessions)
         return _take(Kept(kept.bars, real), told, actions, rules)
     if agreeing(ratio) < HALF and np.ptp(ratio) <= 2 * SAME:

@@ -187,7 +187,7 @@ def check(tale: Tale) -> None:
     assert store.held == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)  # the long variant looks for new ones
 @given(tales())
 def test_no_rewriting_of_the_past_leaves_a_cliff(tale: Tale) -> None:
     """Night by night no adjusted move is beyond the limit, and in the end the truth is stored."""

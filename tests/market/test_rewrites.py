@@ -508,3 +508,20 @@ def test_closes_adjusted_for_a_dividend_that_is_told() -> None:
     assert len(store.close) == N
     assert np.allclose(store.kept().bars.close, close, rtol=1e-3)
     assert store.actions.dividends.round(2).tolist() == market.actions.dividends.round(2).tolist()
+
+
+def test_another_unit_for_days_beside_a_split() -> None:
+    """What is told once more as before was never divided, whatever split was told meanwhile."""
+    market = split_market(0.5)
+
+    def telling(night: int) -> Telling:
+        halved = DAY - 4 <= night < DAY + 1
+        change = (lambda close: close * 0.5) if halved else (lambda close: close)
+        return Telling(market.actions, market.actions, change)
+
+    for stop in range(DAY - 4, N):
+        assert_no_cliff(live(market, telling, stop=stop))
+    store = live(market, telling)
+    store.take(*told(market, honest(market), N - 1, 0), Rules())
+    assert store.actions.splits.tolist() == [0.5]
+    assert np.allclose(store.kept().bars.close, market.close, rtol=3e-6)
