@@ -72,7 +72,7 @@ class RunSummary:
 
     Attributes:
         kind: of the forecasts made: live, backfill or backtest.
-        status: done, degraded, failed or nothing.
+        status: done, degraded, deferred (everything waits), failed or nothing.
         sessions: sessions worked, those of the backfill included.
         seconds: from start to end.
         historical: some series ended in the past.

@@ -10,11 +10,11 @@ from forecaster.job.asking import Pulled, ask, open_source
 from forecaster.job.border import last_settled
 from forecaster.job.context import Job
 from forecaster.ledger import Instrument
-from forecaster.ledger.before import TRUSTED, Address
+from forecaster.ledger.before import Address
 from forecaster.ledger.instruments import read_answers, read_instruments
 from forecaster.ledger.prices import last_sessions
 from forecaster.ledger.pulls import doubts
-from forecaster.ledger.quarantine import Held, read_held
+from forecaster.ledger.quarantine import TRUSTED, Held, read_held
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""

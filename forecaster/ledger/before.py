@@ -11,16 +11,13 @@ from sqlalchemy import Connection, func, literal, select
 from forecaster.ledger.actions import read_actions
 from forecaster.ledger.door import Ledger, parts
 from forecaster.ledger.prices import read_newest
-from forecaster.ledger.quarantine import Bar, bar_said, read_accepted
+from forecaster.ledger.quarantine import TRUSTED, Bar, bar_said, read_accepted
 from forecaster.ledger.schema import instrument, quarantine
 from forecaster.ledger.types import Session
 from forecaster.market import FIELDS, Actions, Bars, Held, Kept, no_actions, no_bars
 
 Address = tuple[str, str]
 """(source, symbol)"""
-
-TRUSTED = "trusted"
-"""The mark of an instrument whose next answer is believed as it is."""
 
 OVERLAP = 15
 """Bars that were said before and are looked at again where an answer only grew."""
@@ -101,14 +98,11 @@ def read_before(ledger: Ledger, told: Mapping[Address, Told]) -> dict[Address, B
 def _marked(connection: Connection, addresses: Sequence[Address]) -> dict[Address, Marked]:
     i = instrument.c
     symbols = sorted({symbol for _, symbol in addresses})
+    query = select(i.source, i.symbol, i.id, i.answer)
     rows = [
         row
-        for start in range(0, len(symbols), 500)
-        for row in connection.execute(
-            select(i.source, i.symbol, i.id, i.answer).where(
-                i.symbol.in_(symbols[start : start + 500])
-            )
-        )
+        for part in parts(symbols)
+        for row in connection.execute(query.where(i.symbol.in_(part)))
     ]
     held = _held_counts(connection, [row.id for row in rows])
     found = {

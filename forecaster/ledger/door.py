@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,6 +11,8 @@ from sqlalchemy.engine import URL
 from forecaster.errors import LedgerError
 from forecaster.ledger import engine as engines
 from forecaster.ledger import upgrade
+
+Key = TypeVar("Key", int, str)
 
 PART = 500
 """Ids in one statement."""
@@ -113,8 +115,8 @@ def upsert(
     connection.execute(overwriting, list(rows))
 
 
-def parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Cut ids into lists that a statement can take: SQLite has at most 32,766 parameters."""
+def parts(ids: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Cut ids or names into lists for a statement: SQLite takes at most 32,766 parameters."""
     return (ids[start : start + PART] for start in range(0, len(ids), PART))
 
 

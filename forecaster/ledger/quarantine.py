@@ -17,6 +17,8 @@ from forecaster.market import Held as Said
 if TYPE_CHECKING:
     from forecaster.ledger.quotes import Answer
 
+TRUSTED = "trusted"
+"""The mark of an instrument whose next answer is believed as it is."""
 IMPOSSIBLE = ("not_finite", "too_large", "negative_volume")
 """Reasons for which no acceptance makes a bar of it."""
 VALUES = (*FIELDS, "split", "dividend")
@@ -202,7 +204,7 @@ def accept(
             _believe(connection, one, now)
             _change(connection, one.id, {"resolved_at": now, "resolution": "accepted"})
         if wanted:
-            trusted = "trusted" if any(one.what == "answer" for one in wanted) else None
+            trusted = TRUSTED if any(one.what == "answer" for one in wanted) else None
             connection.execute(
                 update(instrument).where(instrument.c.id == instrument_id).values(answer=trusted)
             )

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, insert, literal, select, update
 
 from forecaster.ledger.actions import store_actions
-from forecaster.ledger.before import TRUSTED
 from forecaster.ledger.door import Ledger
 from forecaster.ledger.prices import Newest, read_newest
-from forecaster.ledger.quarantine import keep_apart, raise_alerts
+from forecaster.ledger.quarantine import TRUSTED, keep_apart, raise_alerts
 from forecaster.ledger.records import Instrument
 from forecaster.ledger.schema import bar, instrument
 from forecaster.ledger.types import Session

@@ -12,6 +12,7 @@ from forecaster.market.calendars import Calendar
 from forecaster.market.frames import Floats, Mask, Sessions
 
 FIELDS = ("open", "high", "low", "close", "volume")
+PRICES = FIELDS[:-1]
 
 # Longer than any exchange has been closed in a row since 1914.
 LONGEST_CLOSURE = np.timedelta64(31, "D")

@@ -14,9 +14,9 @@ import numpy as np
 
 from forecaster.errors import DataError
 from forecaster.market.actions import Actions, no_actions
-from forecaster.market.bars import FIELDS, Bars
+from forecaster.market.bars import FIELDS, PRICES, Bars
 from forecaster.market.calendars import Calendar
-from forecaster.market.faults import PRICES, Fault, all_of, find_faults, is_clean
+from forecaster.market.faults import Fault, all_of, find_faults, is_clean
 from forecaster.market.frames import (
     Mask,
     frame_columns,

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forecaster.errors import DataError
-from forecaster.market.bars import FIELDS, Bars, foreign_sessions
+from forecaster.market.bars import FIELDS, PRICES, Bars, foreign_sessions
 from forecaster.market.calendars import Calendar
 from forecaster.market.frames import Floats, Mask, Sessions, counted
 
-PRICES = ("open", "high", "low", "close")
 # Vendors compute and round each of the four prices on their own.
 ROUNDING = 1e-9
 # No price or volume comes near it, and returns beyond it would overflow.

@@ -8,10 +8,8 @@ from datetime import date
 import numpy as np
 
 from forecaster.market.actions import Actions
-from forecaster.market.bars import FIELDS, Bars
+from forecaster.market.bars import FIELDS, PRICES, Bars
 from forecaster.market.frames import Mask, Sessions
-
-PRICES = FIELDS[:-1]
 
 NOISE = 1e-6
 """Share by which the same price differs when it was divided and multiplied on the way."""

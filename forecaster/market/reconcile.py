@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 
 from forecaster.market.actions import Actions, no_actions
-from forecaster.market.bars import Bars
+from forecaster.market.bars import PRICES, Bars
 from forecaster.market.border import Held, held_action
 from forecaster.market.divisions import (
     SAME,
@@ -31,7 +31,6 @@ from forecaster.market.divisions import (
 from forecaster.market.frames import Floats, Mask, Sessions
 from forecaster.market.jumps import Found, find_jumps
 from forecaster.market.merged import (
-    PRICES,
     Alert,
     Kept,
     as_days,

@@ -1,9 +1,8 @@
 """The first schema: prices, runs, models, forecasts and their scores."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+from forecaster.migrations.columns import finite, key, known, refers, table, unique
 from forecaster.migrations.scripts import run_script
 
 from forecaster.ledger import types
@@ -28,42 +27,6 @@ def upgrade() -> None:
     create_sums()
     run_script("views_0001.sql")
     run_script(f"append_only_{op.get_bind().dialect.name}_0001.sql")
-
-
-def table(name: str, *parts: Any) -> None:
-    op.create_table(name, *parts, sqlite_strict=True)
-
-
-def key(table: str) -> list[Any]:
-    return [
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
-    ]
-
-
-def unique(name: str, table: str, *columns: Any) -> None:
-    op.create_index(name, table, list(columns), unique=True)
-
-
-def refers(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
-    """Return a foreign key to the id of another table."""
-    return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=f"fk_{table}_{column}")
-
-
-def known(table: str, column: str, *values: str) -> sa.CheckConstraint:
-    """Refuse other words."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=op.f(f"ck_{table}_{column}_known"))
-
-
-def finite(table: str, *columns: str) -> list[sa.CheckConstraint]:
-    """Refuse infinities, and NaN where the database has it."""
-    return [
-        sa.CheckConstraint(
-            f"{column} BETWEEN -1e+300 AND 1e+300", name=op.f(f"ck_{table}_{column}_finite")
-        )
-        for column in columns
-    ]
 
 
 def create_instruments() -> None:

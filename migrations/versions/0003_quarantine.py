@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from forecaster.migrations.columns import finite, key, known, refers, table
 from forecaster.migrations.scripts import run_script
 
 from forecaster.ledger import types
@@ -29,38 +30,6 @@ def upgrade() -> None:
     create_alerts()
     create_pulls()
     run_script("views_0003.sql")
-
-
-def table(name: str, *parts: Any) -> None:
-    op.create_table(name, *parts, sqlite_strict=True)
-
-
-def key(name: str) -> list[Any]:
-    return [
-        sa.Column("id", types.Whole(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=f"pk_{name}"),
-    ]
-
-
-def refers(name: str, column: str, target: str) -> sa.ForeignKeyConstraint:
-    """Return a foreign key to the id of another table."""
-    return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=f"fk_{name}_{column}")
-
-
-def known(name: str, column: str, *values: str) -> sa.CheckConstraint:
-    """Refuse other words."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=op.f(f"ck_{name}_{column}_known"))
-
-
-def finite(name: str, *columns: str) -> list[sa.CheckConstraint]:
-    """Refuse infinities, and NaN where the database has it."""
-    return [
-        sa.CheckConstraint(
-            f"{column} BETWEEN -1e+300 AND 1e+300", name=op.f(f"ck_{name}_{column}_finite")
-        )
-        for column in columns
-    ]
 
 
 def remake(name: str, columns: str, *parts: Any) -> None:

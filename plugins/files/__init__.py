@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -24,7 +25,7 @@ SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.\-=^_]*")
 State = tuple[int, int]
 
 
-class FileSource:
+class FileSource(ABC):
     """What both kinds of files have in common.
 
     A file with many symbols is read once for all of them, and again when it has changed.
@@ -54,8 +55,9 @@ class FileSource:
             historical=self._options.historical,
         )
 
+    @abstractmethod
     def _read(self, path: Path) -> Book:
-        raise NotImplementedError
+        """Return what a file of this format holds."""
 
     def _table(self, symbol: str) -> Table:
         if self._file is None:

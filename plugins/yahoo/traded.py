@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ..splits import PRICES as PRICE_COLUMNS
+from ..splits import actions_of, undo_splits
+
 if TYPE_CHECKING:
     import pandas as pd
 
-PRICES = ["open", "high", "low", "close"]
+PRICES = list(PRICE_COLUMNS)
 
 
 def arguments(start: date | None) -> dict[str, Any]:
@@ -46,24 +49,15 @@ def as_traded(history: pd.DataFrame, told: Mapping[str, Any]) -> tuple[pd.DataFr
         history: what yfinance made of the answer.
         told: the answer's result, for the rows that yfinance left out.
     """
-    import numpy as np  # noqa: PLC0415 - yfinance has loaded it
     import pandas as pd  # noqa: PLC0415 - likewise
 
     frame = history.set_axis(_sessions(history)).rename(columns=str.lower)
     ratio = frame["stock splits"].where(frame["stock splits"] != 0, 1.0)  # 0 stands for none
-    split = ratio.where((ratio > 0) & (ratio < np.inf), 1.0)
-    upto_next = split[::-1].cumprod()[::-1]
-    later = upto_next / split
-    frame = _with_doubles(frame[[*PRICES, "volume"]], told, str(pd.DatetimeIndex(history.index).tz))
+    rows = _with_doubles(frame[[*PRICES, "volume"]], told, str(pd.DatetimeIndex(history.index).tz))
+    splits, dividends = (column.reindex(rows.index) for column in (ratio, frame["dividends"]))
+    bars, paid = undo_splits(rows, splits, dividends)
     # A row without any price is a session that Yahoo has not posted: no bar.
-    frame = frame[frame[PRICES].notna().any(axis=1)]
-    later_too = later.reindex(frame.index)
-    bars = frame[PRICES].mul(later_too, axis=0)
-    bars["volume"] = frame["volume"] / later_too
-    # A dividend is per share as held before a split of the same session.
-    dividend = history["Dividends"].set_axis(split.index) * upto_next
-    actions = pd.DataFrame({"split": ratio, "dividend": dividend})
-    return bars, actions[(ratio != 1.0) | (dividend != 0.0)]
+    return bars[bars[PRICES].notna().any(axis=1)], actions_of(splits, paid)
 
 
 def _with_doubles(frame: pd.DataFrame, told: Mapping[str, Any], zone: str) -> pd.DataFrame:

@@ -14,7 +14,9 @@ STANDALONE = [
 @pytest.mark.parametrize("block", STANDALONE, ids=str)
 def test_every_python_block_runs(block: Block) -> None:
     """A block is a program of its own."""
-    exec(compile(block.text, block.where, "exec"), {"__name__": "__main__"})
+    made: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(block.text, block.where, "exec"), made)
+    assert len(made) > len({"__name__", "__builtins__"}), "nothing is made or imported"
 
 
 def test_no_block_is_of_a_language_that_nothing_checks() -> None:
