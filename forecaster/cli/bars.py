@@ -8,20 +8,14 @@ import click
 
 from forecaster.cli.invocation import Invocation, warn
 from forecaster.cli.output import emit, formats
+from forecaster.cli.working import DATE, day, series_option
 
 if TYPE_CHECKING:
     from forecaster.job.intake import Intake
 
-DATE = click.DateTime(["%Y-%m-%d"])
-
 FOUND = ("symbol", "what", "session", "code", "detail", "close")
 TAKEN = ("session", "what", "close", "split", "dividend", "reason")
 PULLED = ("source", "symbol", "outcome", "new_bars", "revised_bars", "held_bars", "requests")
-
-
-def day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> date | None:
-    """Return an option's date."""
-    return value.date() if value else None
 
 
 class Moment(click.DateTime):
@@ -37,11 +31,6 @@ class Moment(click.DateTime):
         found: datetime = super().convert(value, param, ctx)
         last = time.max if "T" not in str(value) else found.time()
         return datetime.combine(found.date(), last, UTC)
-
-
-series_option = click.option(
-    "--series", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
-)
 
 
 @click.group()
