@@ -15,7 +15,7 @@ from rows import Row
 from turns import one_core, take_turns
 
 from forecaster.config import ModelSettings
-from forecaster.model import ACTIVATIONS, train_network
+from forecaster.model import ACTIVATIONS, Motion, train_network
 
 GROUP = "article"
 OURS = "this program, its own settings"
@@ -28,7 +28,7 @@ def forecasts_of_this_program(prices: article.Floats) -> article.Floats:
     network = train_network(
         prices[:count],
         ModelSettings(horizon=1),
-        values_kind="price",
+        motion=Motion(),
         activation=ACTIVATIONS["tanh"],
         rng=np.random.default_rng(0),
     )

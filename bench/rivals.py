@@ -19,16 +19,9 @@ from numpy.typing import NDArray
 from rows import Row
 from turns import median_ratio, one_core, take_turns
 
-from forecaster.config import IntervalSettings, ModelSettings
+from forecaster.config import ModelSettings
 from forecaster.hooks import build_registry
-from forecaster.model import (
-    ACTIVATIONS,
-    apply_move,
-    floored_scale,
-    moves,
-    start_quantile,
-    train_network,
-)
+from forecaster.model import ACTIVATIONS, Motion, start_quantile, train_network
 
 GROUP = "refit"
 OURS = "this program"
@@ -47,18 +40,20 @@ def closes() -> Floats:
 
 def this_program(values: Floats, settings: ModelSettings) -> tuple[Floats, Floats]:
     """Train, forecast, and put the intervals around: (5,) and (2 levels, 2 bounds, 5)."""
+    motion = Motion()
     network = train_network(
         values,
         settings,
-        values_kind="price",
+        motion=motion,
         activation=ACTIVATIONS["tanh"],
         rng=np.random.default_rng(0),
     )
     means = network.predict(values)
-    scale = floored_scale(moves(values, "price"), IntervalSettings().decay, "price")[-1]
-    spread = scale * np.sqrt(np.arange(1.0, len(means) + 1.0))
+    if network.spread is None:
+        raise ValueError(f"{len(values)} bars are too few for the spread")
+    spread = network.spread.scales(values, None, motion)
     bounds = [
-        [apply_move(means, side * start_quantile(level) * spread, "price") for side in (-1, 1)]
+        [motion.apply(means, side * start_quantile(level) * spread) for side in (-1, 1)]
         for level in LEVELS
     ]
     return means, np.array(bounds)

@@ -45,3 +45,47 @@ def finite(table: str, *columns: str) -> list[sa.CheckConstraint]:
         )
         for column in columns
     ]
+
+
+def add(
+    table: str,
+    name: str,
+    type_: Any,
+    *,
+    default: str | None = None,
+    words: tuple[str, ...] = (),
+    target: str = "",
+) -> None:
+    """Add a column; what is real is finite.
+
+    Args:
+        table: of that name.
+        name: of the column.
+        type_: its type.
+        default: what older rows get, as SQL; without it, they get NULL and others may.
+        words: all that it may hold.
+        target: a table whose id it is.
+    """
+    reference = f"fk_{table}_{name}"
+    if target and op.get_bind().dialect.name == "sqlite":
+        # Nothing that Alembic knows adds a reference to a table of SQLite's.
+        column = f"{name} INTEGER CONSTRAINT {reference} REFERENCES {target} (id)"
+        op.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+        return
+    checks = finite(table, name) if isinstance(type_, types.Real) else []
+    checks += [known(table, name, *words)] if words else []
+    value = None if default is None else sa.text(default)
+    nullable = default is None
+    op.add_column(table, sa.Column(name, type_, *checks, nullable=nullable, server_default=value))
+    if target:
+        op.create_foreign_key(reference, table, target, [name], ["id"])
+
+
+def remake(name: str, columns: str, *parts: Any) -> None:
+    """Make a table anew and fill it with its rows, told as the select list `columns`."""
+    # The names are ours.
+    op.execute(sa.text(f"CREATE TEMPORARY TABLE {name}_before AS SELECT {columns} FROM {name}"))  # noqa: S608
+    op.drop_table(name)
+    table(name, *parts)
+    op.execute(sa.text(f"INSERT INTO {name} SELECT * FROM {name}_before"))  # noqa: S608
+    op.execute(sa.text(f"DROP TABLE {name}_before"))

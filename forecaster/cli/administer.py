@@ -175,14 +175,14 @@ def current(invocation: Invocation, form: str | None) -> None:
 def check(invocation: Invocation, form: str | None) -> None:
     """Prove that the ledger is whole.
 
-    What is derived, such as accuracy and trackers, is computed again from what is not.
+    What is derived, such as accuracy, trackers and gates, is computed again from what is not.
     """
-    from forecaster.job.calibrate import refeed
+    from forecaster.job.learn import relearn
     from forecaster.ledger import Rows
     from forecaster.ledger.check import check_ledger
 
     with invocation.ledger() as ledger:
-        found = check_ledger(ledger, refeed)
+        found = check_ledger(ledger, relearn)
     emit(
         Rows(("check", "ok", "detail"), tuple((one.name, one.ok, one.detail) for one in found)),
         form,

@@ -10,6 +10,7 @@ from forecaster.config.settings import (
     DatabaseSettings,
     ExecutorSettings,
     PluginSettings,
+    RivalName,
     ScheduleSettings,
     Settings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "ModelSettings",
     "PluginSettings",
     "RetrainSettings",
+    "RivalName",
     "ScheduleSettings",
     "SeriesSettings",
     "SeriesTable",

@@ -52,6 +52,10 @@ class SeriesKeys(Table):
     values: ValuesKind = "price"
     """Prices, forecast by log returns, or a difference: values that may be zero or negative."""
 
+    season: Annotated[int, Field(ge=2, le=400)] | None = None
+    """Sessions of a season: the baseline is then the value of one season ago, and the network
+    forecasts the deviation from it."""
+
     missing: MissingPolicy = "refuse"
     """What to do about a session that the calendar has and the source lacks: refuse to forecast,
     drop it, or carry the value before it forward and mark the forecast."""
@@ -75,6 +79,24 @@ class SeriesSettings(SeriesKeys):
     model: ModelSettings = ModelSettings()
     retrain: RetrainSettings = RetrainSettings()
     intervals: IntervalSettings = IntervalSettings()
+
+    @model_validator(mode="after")
+    def _season_goes_with_the_model(self) -> Self:
+        if self.season is None:
+            return self
+        model = self.model
+        if (model.inputs, model.multi_step) != ("returns", "direct"):
+            raise ValueError(
+                f"season = {self.season} is forecast by deviations from the season before: must go "
+                "with inputs = 'returns' and multi_step = 'direct'"
+            )
+        needed = self.season + model.lookback + model.horizon
+        if model.history < needed:
+            raise ValueError(
+                f"history = {model.history} holds no window: must be at least season + lookback + "
+                f"horizon = {needed}"
+            )
+        return self
 
 
 def _overrides(name: str, table: type[Table]) -> Any:
@@ -160,9 +182,13 @@ def _merge(
     try:
         return type(table).model_validate({**table.model_dump(), **changes})
     except ValidationError as error:
-        found = explain(error, type(table))
-        faults += [ConfigError(each.line(where), remedy=each.remedy) for each in found]
+        faults += _faults(error, type(table), where)
         return table
+
+
+def _faults(error: ValidationError, table: type[Table], where: str) -> list[ConfigError]:
+    found = explain(error, table)
+    return [ConfigError(each.line(where), remedy=each.remedy) for each in found]
 
 
 def _name_of(table: SeriesTable, symbol: str, where: str) -> str:
@@ -185,14 +211,23 @@ def _expand_table(
     folder: Path,
     faults: list[ConfigError],
 ) -> Iterator[SeriesSettings]:
-    keys = table.model_dump(include=set(SeriesKeys.model_fields))
+    keys, before = table.model_dump(include=set(SeriesKeys.model_fields)), len(faults)
     merged = {
         key: _merge(settings, getattr(table, key), f"{where}: [series.{key}]", faults)
         for key, settings in whole.items()
     }
     for symbol in table.read_symbols(folder):
         name = _name_of(table, symbol, where)
-        yield SeriesSettings.model_validate({"name": name, "symbol": symbol, **keys, **merged})
+        try:
+            series = SeriesSettings.model_validate(
+                {"name": name, "symbol": symbol, **keys, **merged}
+            )
+        except ValidationError as error:
+            # Of keys that do not go together, and so the same for each symbol; where a table could
+            # not be merged, they were not those that were meant.
+            faults += _faults(error, SeriesSettings, where) if len(faults) == before else []
+            return
+        yield series
 
 
 def expand_tables(

@@ -1,7 +1,7 @@
 """The settings, one model a table; the defaults that the program runs with are these."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -12,6 +12,8 @@ from forecaster.config.location import absolute_url, is_database
 from forecaster.config.series import SeriesSettings, SeriesTable, expand_tables
 from forecaster.config.tables import IntervalSettings, ModelSettings, RetrainSettings, Table
 from forecaster.errors import ConfigError
+
+RivalName = Literal["naive", "seasonal", "drift", "AutoETS", "AutoTheta", "AutoARIMA", "GARCH"]
 
 CLOSURES = "closures.txt"
 """What is read beside the configuration where `[schedule] closures` names nothing else."""
@@ -72,6 +74,11 @@ class BacktestSettings(Table):
         gt=0,
         lt=1,
         description="Train once on this share of the sessions and evaluate on the rest.",
+    )
+    against: list[RivalName] = Field(
+        default_factory=list,
+        description="Other methods that are evaluated beside: naive, which always is, seasonal, "
+        "drift, and with the extra `bench` AutoETS, AutoTheta, AutoARIMA and GARCH.",
     )
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ExtraInput = Literal[
-    "open", "high", "low", "close", "volume", "abs_return", "range", "volatility", "weekday"
-]
+    "averages", "open", "high", "low", "close", "volume", "abs_return", "range", "volatility",
+    "weekday",
+]  # fmt: skip
 
 
 MOST_GIGABYTES = 4
@@ -28,9 +29,10 @@ class ModelSettings(Table):
     """What the network reads: log returns scaled by their volatility, prices scaled by their own
     lookback, or prices scaled to the range of the training rows."""
 
-    extra_inputs: list[ExtraInput] = Field(default=[])
-    """What the network reads beside the series itself: moves of a field (open, high, low, close,
-    volume), abs_return, range, volatility, weekday."""
+    extra_inputs: list[ExtraInput] | None = None
+    """What the network reads beside the series itself: averages (the distances to three slow ones),
+    moves of a field (open, high, low, close, volume), abs_return, range, volatility, weekday. By
+    default averages with inputs = "returns" and multi_step = "direct", and otherwise nothing."""
 
     lookback: int = Field(default=10, ge=1, le=2000)
     """Past steps that the network reads."""
@@ -44,6 +46,13 @@ class ModelSettings(Table):
 
     hidden_size: int = Field(default=16, ge=1, le=4096)
     """Hidden units of the recurrent cell."""
+
+    members: int = Field(default=3, ge=1, le=50)
+    """Networks that are trained from different first weights, and averaged."""
+
+    gate: bool = True
+    """Whether the forecast stays on the baseline until its outcomes are evidence that the network
+    knows better."""
 
     activation: str = Field(default="tanh", min_length=1)
     """The activation plugin of the hidden units."""
@@ -62,10 +71,10 @@ class ModelSettings(Table):
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     """How weights are moved along the gradient."""
 
-    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    learning_rate: float = Field(default=2e-3, gt=0, le=10)
     """Step size of the optimizer."""
 
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine"] = "cosine"
     """Whether the learning rate stays, or falls towards 0 over the epochs."""
 
     momentum: float = Field(default=0.0, ge=0, lt=1)
@@ -74,13 +83,13 @@ class ModelSettings(Table):
     batch_size: int = Field(default=64, ge=1)
     """Windows in one training step."""
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=12, ge=1)
     """Passes over the training windows, at most."""
 
     patience: int = Field(default=5, ge=1)
     """Epochs without a better validation loss before training stops."""
 
-    validation: float = Field(default=0.25, ge=0, le=0.5)
+    validation: float = Field(default=0.15, ge=0, le=0.5)
     """Share of the newest training windows held back to stop early; 0 trains all epochs."""
 
     clip_norm: float = Field(default=1.0, ge=0)
@@ -106,11 +115,19 @@ class ModelSettings(Table):
         """Sessions ahead that a training window teaches."""
         return self.horizon if self.multi_step == "direct" else 1
 
+    @property
+    def extras(self) -> tuple[ExtraInput, ...]:
+        """What the network reads beside the series itself."""
+        if self.extra_inputs is not None:
+            return tuple(self.extra_inputs)
+        by_default = self.inputs == "returns" and self.multi_step == "direct"
+        return ("averages",) if by_default else ()
+
     @model_validator(mode="after")
     def _inputs_and_outputs_go_together(self) -> Self:
-        if len(set(self.extra_inputs)) < len(self.extra_inputs):
+        if len(set(self.extras)) < len(self.extras):
             raise ValueError(f"extra_inputs = {self.extra_inputs}: must name each only once")
-        if self.multi_step == "recursive" and self.extra_inputs:
+        if self.multi_step == "recursive" and self.extras:
             raise ValueError(
                 "multi_step = 'recursive' knows the next value of no extra input: must be "
                 "'direct', or extra_inputs empty"
@@ -164,8 +181,13 @@ class RetrainSettings(Table):
 class IntervalSettings(Table):
     """How the 80 % and 95 % intervals are made."""
 
+    scale: Literal["linear", "panel", "ewma"] = "linear"
+    """What says how wide: linear, fitted for the series on its volatilities and ranges; panel, that
+    together with one network trained on all series; or ewma, the volatility alone, which is also
+    used where the others cannot be, or have been worse."""
+
     decay: float = Field(default=0.97, gt=0, lt=1)
-    """Decay of the volatility that gives the spread."""
+    """Decay of the volatility of scale = "ewma"."""
 
     eta: float = Field(default=0.02, gt=0, le=1)
     """Step of the tracker that keeps the coverage."""

@@ -159,7 +159,9 @@ class Executor(Protocol):
     """Something that runs one function over many items.
 
     It may have a method `close(self) -> None`, which is called once when all the work is done, also
-    when it ended badly or was interrupted: the place to end processes and connections.
+    when it ended badly or was interrupted: the place to end processes and connections. One whose
+    workers are on this machine may have a class attribute `local = True`: then it is given whole
+    nights of many series to work, for which they open the database; the others only train.
     """
 
     name: ClassVar[str]

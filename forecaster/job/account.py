@@ -57,6 +57,14 @@ class Account:
             self.trained += verdict == "retrain"
             self.reused += verdict == "reuse"
 
+    def add(self, other: "Account") -> None:
+        """Count what was done in another process, which began with this account's problems."""
+        self.sessions |= other.sessions
+        for name in ("trained", "reused", "forecasts", "scored"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.problems |= {name: what for name, what in other.problems.items() if what}
+        self.waiting |= other.waiting
+
     def summary(self, kind: str, standings: Sequence[Standing]) -> RunSummary:
         """Return what an execution did, for people."""
         problems = tuple(f"{name}: {what}" for name, what in self.problems.items())

@@ -8,7 +8,8 @@ from forecaster.hooks import RunSummary
 from forecaster.job.account import Account
 from forecaster.job.context import Job
 from forecaster.job.plan import plan_backfill, refuse_impossible
-from forecaster.job.run import chosen, prepare, work_through
+from forecaster.job.run import chosen, prepare, work_night
+from forecaster.job.walk import walk
 
 
 def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) -> RunSummary:
@@ -27,5 +28,5 @@ def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) ->
     nights = plan_backfill(job.ledger, standings, first=first, last=last)
     if not nights:
         refuse_impossible(job.ledger, standings, first, last)
-    work_through(job, nights, account)
+    walk(job, nights, account, work_night)
     return account.summary("backfill", standings)

@@ -17,8 +17,9 @@ from forecaster.job.account import Account
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
 from forecaster.job.plan import Due, Plan, Turn, without_finished
-from forecaster.job.run import chosen, prepare, work_through
+from forecaster.job.run import chosen, prepare, work_night
 from forecaster.job.settle import Standing
+from forecaster.job.walk import walk
 from forecaster.ledger import Night, Rows
 from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
 from forecaster.ledger.history import read_view
@@ -82,7 +83,7 @@ def backtest(
         )
     backtest_id = _open(job, standings, extent)
     nights = _nights(standings, scopes, backtest_id)
-    work_through(job, without_finished(job.ledger, nights), account)
+    walk(job, without_finished(job.ledger, nights), account, work_night)
     finish_backtest(job.ledger, backtest_id, now=job.clock())
     rows = read_view(
         job.ledger,
@@ -127,7 +128,7 @@ class Scope:
 def _scope(job: Job, one: Standing, extent: Extent, account: Account) -> Scope | None:
     """Return which cutoffs are evaluated, or note why there is none."""
     sessions = read_sessions(job.ledger, one.series.instrument.id) if one.series else []
-    needed, horizon = bars_needed(one.settings.model), one.settings.model.horizon
+    needed, horizon = bars_needed(one.settings.model, one.settings.season), one.settings.model.horizon
     known = max(0, len(sessions) - horizon)  # from these on, some outcome is not known yet
     if extent.split is None:
         kept, train_until = sessions[needed - 1 : known][-extent.cutoffs :], None

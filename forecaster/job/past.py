@@ -35,6 +35,8 @@ class Past:
         values: (n,) adjusted as of the cutoff, in the basis of the last quoted value.
         beside: the fields that extra inputs are made of, adjusted likewise; None without any.
         actions: splits and dividends up to the cutoff.
+        ranges: (n,) how far each session's high lies from its low, as moves do; NaN where a bar
+            lacks one of them. None where that says nothing of the series.
         outcomes: values as traded on the awaited sessions, those without a value left out.
         carried: (n,) sessions without a bar, which have the values of the session before.
     """
@@ -44,6 +46,7 @@ class Past:
     values: Floats
     beside: Beside | None
     actions: Actions
+    ranges: Floats | None
     outcomes: Mapping[date, float]
     carried: NDArray[np.bool_]
 
@@ -102,7 +105,7 @@ def past_upto(
             return adjust_volume(bars.volume, bars.sessions, actions, cutoff=cutoff)
         return adjust(bars.field(field), bars.sessions, bars.close, actions, cutoff=cutoff)
 
-    fields = fields_of(wanted.model.extra_inputs)
+    fields = fields_of(wanted.model.extras)
     for field in fields:
         _refuse_empty(field, bars, "take it out of extra_inputs, or use a source that has it")
     beside = Beside(bars.sessions, {field: adjusted(field) for field in fields})
@@ -110,11 +113,24 @@ def past_upto(
         bars.sessions,
         quoted,
         adjusted(wanted.field),
-        beside if wanted.model.extra_inputs else None,
+        beside if wanted.model.extras else None,
         actions,
+        _ranges(adjusted("high"), adjusted("low"), wanted) if is_ranged(wanted) else None,
         outcomes,
         np.isin(bars.sessions, carried),
     )
+
+
+def is_ranged(wanted: SeriesSettings) -> bool:
+    """Return whether highs and lows say how far the series moves within a session."""
+    return wanted.field != "volume" and wanted.season is None
+
+
+def _ranges(high: Floats, low: Floats, wanted: SeriesSettings) -> Floats:
+    known = high >= low if wanted.values == "difference" else (high >= low) & (low > 0)
+    top, bottom = np.where(known, high, 1.0), np.where(known, low, 1.0)
+    heights = top - bottom if wanted.values == "difference" else np.log(top / bottom)
+    return np.where(known, heights, np.nan)
 
 
 def _carried_forward(

@@ -39,10 +39,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Due:
-    """A night and the series whose turn it is."""
+    """A night and the series whose turn it is; shared, if other processes work others on it."""
 
     night: Night
     turns: tuple[Turn, ...]
+    shared: bool = False
 
 
 @dataclass
@@ -146,8 +147,12 @@ def enough_bars(ledger: Ledger, one: Standing) -> list[date]:
     """Return the stored sessions, ascending, with as many bars up to them as training needs."""
     if one.series is None:
         return []
-    sessions = read_sessions(ledger, one.series.instrument.id)
-    return sessions[bars_needed(one.settings.model) - 1 :]
+    return usable(read_sessions(ledger, one.series.instrument.id), one.settings)
+
+
+def usable(sessions: Sequence[date], settings: SeriesSettings) -> list[date]:
+    """Return the sessions, ascending, with as many up to them as training needs bars."""
+    return list(sessions[bars_needed(settings.model, settings.season) - 1 :])
 
 
 def refuse_impossible(
@@ -166,7 +171,7 @@ def refuse_impossible(
     if not standings or any(begin <= last and first <= end for begin, end in spans):
         return
     asked = f"from {first} to {last}" if first < last else f"from {first}"
-    needed = max(bars_needed(one.settings.model) for one in standings)
+    needed = max(bars_needed(one.settings.model, one.settings.season) for one in standings)
     remedy = "pull more bars first"
     if spans:
         begin, end = min(span[0] for span in spans), max(span[1] for span in spans)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from forecaster.config import SeriesSettings
-from forecaster.job.past import Past, past_upto
+from forecaster.job.context import Job
+from forecaster.job.past import Past, is_ranged, past_upto
 from forecaster.ledger import Instrument, Ledger
-from forecaster.ledger.prices import read_bars, read_many
+from forecaster.ledger.prices import Origin, read_bars, read_many, read_origins
 from forecaster.market import Actions, Bars, Calendar, Calendars
 from forecaster.model import fields_of
 
@@ -95,8 +96,17 @@ class Prices:
 
     def _need(self, wanted: SeriesSettings, awaited: Sequence[date]) -> Need:
         # The close is what dividends are held against.
-        fields = {"close", wanted.field, *fields_of(wanted.model.extra_inputs)}
+        fields = {"close", wanted.field, *fields_of(wanted.model.extras)}
+        if is_ranged(wanted):
+            fields |= {"high", "low"}
         return Need(wanted.model.history, min([self._first, *awaited]), frozenset(fields))
+
+    def read(
+        self, wanted: SeriesSettings, instrument: Instrument, awaited: Sequence[date] = ()
+    ) -> Read:
+        """Return the newest bars that the series' pasts are made of on all these nights."""
+        self._read_lacking({instrument.id: self._need(wanted, awaited)})
+        return self._read[instrument.id]
 
     def past(
         self,
@@ -119,8 +129,7 @@ class Prices:
         Raises:
             DataError: the series cannot be forecast from there; see `past_upto`.
         """
-        self._read_lacking({instrument.id: self._need(wanted, awaited)})
-        read = self._read[instrument.id]
+        read = self.read(wanted, instrument, awaited)
         calendar = self._calendars.get(instrument.calendar)
         bars = read.bars
         if read.revised and then:
@@ -135,3 +144,41 @@ class Prices:
 def settled_by(calendar: Calendar, session: date, delay: timedelta) -> datetime:
     """Return a moment by which a night of that session would have been worked."""
     return calendar.close(session) + delay + timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A cutoff and what was known of it, for a single look back.
+
+    Attributes:
+        cutoff: the last session that may be seen.
+        known_by: nothing that was first seen later; None for all that is known.
+        then: give revised bars the value that was known when the cutoff had settled.
+    """
+
+    cutoff: date
+    known_by: datetime | None
+    then: bool
+
+    def past(self, job: Job, quoted: Instrument, settings: SeriesSettings) -> Past:
+        """Return a series' prices up to the cutoff.
+
+        Raises:
+            DataError: the series cannot be forecast from there; see `past_upto`.
+        """
+        delay = timedelta(minutes=job.settings.schedule.settle_delay)
+        prices = Prices(
+            job.ledger, job.calendars, first=self.cutoff, last=self.cutoff, delay=delay,
+            known_by=self.known_by,
+        )  # fmt: skip
+        return prices.past(settings, quoted, self.cutoff, then=self.then)
+
+    def origins(self, job: Job, quoted: Instrument, first: date) -> dict[date, Origin]:
+        """Return, from a session on, which revision of each bar `past` is made of."""
+        delay = timedelta(minutes=job.settings.schedule.settle_delay)
+        calendar = job.calendars.get(quoted.calendar)
+        as_of = settled_by(calendar, self.cutoff, delay) if self.then else None
+        return read_origins(
+            job.ledger, quoted.id, first=first, upto=self.cutoff, as_of=as_of,
+            known_by=self.known_by,
+        )  # fmt: skip

@@ -1,41 +1,45 @@
 """Replay: compute a stored forecast again, from what was known when it was made."""
 
 import json
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from forecaster.config import IntervalSettings, ModelSettings, SeriesSettings
-from forecaster.errors import ConfigError, DataError
-from forecaster.job.calibrate import calibrate
+
+from forecaster.errors import DataError
+from forecaster.job.again import (
+    require_as_many,
+    said_of,
+    settings_of,
+    unknown,
+    work_again,
+)
 from forecaster.job.context import Job, environment
-from forecaster.job.forecast import forecast
-from forecaster.job.past import Past
-from forecaster.job.plan import Turn
-from forecaster.job.prices import Prices
+from forecaster.job.decide import TRAINING_REVISION
+from forecaster.job.panel import panel_again
+from forecaster.job.prices import Moment
+from forecaster.job.task import run_task
+from forecaster.job.train import task_of
 from forecaster.job.work import Work
-from forecaster.ledger import Forecast, Knowledge, Tracker
-from forecaster.ledger.said import Said, nights_of_run, read_said
-from forecaster.ledger.schema import LEVELS
-from forecaster.model import network_from_bytes
+from forecaster.ledger import Forecast, ModelVersion
+from forecaster.ledger.said import Fitted, Said, nights_of_run
+from forecaster.model import digest
 
 TOLERANCE = 1e-6
 """Relative; within it numbers of another processor, BLAS or NumPy are the same."""
 
-NUMBERS = (
-    "mean", "lo80", "hi80", "lo95", "hi95", "baseline", "scale", "quantile80", "quantile95",
-    "basis", "carried",
-)  # fmt: skip
+UNCOMPARED = {"target_session", "status", "spread_reason"}
+"""Of a forecast: what is no result, or words."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A number of a forecast as it was stored, and as it comes out now."""
+    """Something about a forecast as it was stored, and as it comes out now."""
 
     forecast_id: int
     horizon: int
     name: str
-    stored: float
-    replayed: float
+    stored: Any
+    replayed: Any
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Replayed:
         count: how many there are.
         exact: they were made on this kind of machine, so that every bit must be the same.
         differences: numbers that are not.
+        retrained: the models that were trained again, with what came of that; see `_retrained`.
     """
 
     series: str
@@ -55,113 +60,159 @@ class Replayed:
     count: int
     exact: bool
     differences: tuple[Difference, ...]
+    retrained: tuple["Retrained", ...] = ()
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A model that was trained again from its stored inputs.
+
+    Attributes:
+        model_id: of the version.
+        exact: it was trained on this kind of machine, so that every bit must be the same.
+        same_data: it saw the same prices, to the bit; None where an older program noted nothing.
+        same_weights: its stored form is the same, to the bit.
+    """
+
+    model_id: int
+    exact: bool
+    same_data: bool | None
+    same_weights: bool
+
+    @property
+    def differs(self) -> bool:
+        """Whether something is wrong."""
+        return self.same_data is False or (self.exact and not self.same_weights)
 
 
 def replay(
-    job: Job, *, forecast_id: int | None = None, run_id: int | None = None
+    job: Job,
+    *,
+    forecast_id: int | None = None,
+    run_id: int | None = None,
+    from_scratch: bool = False,
 ) -> list[Replayed]:
     """Compute the forecasts of a night again, that of one series or of all in a run.
 
     Nothing is stored. Bars, splits and dividends are those that were known when the forecast was
-    issued; the network, and what the trackers had learnt, are the stored ones.
+    issued; the networks are the stored ones; trackers and gates learn anew all they had learned.
+
+    Args:
+        job: settings, ledger, plugins.
+        forecast_id: of one of the forecasts of a night.
+        run_id: of a night, instead.
+        from_scratch: train the networks again too, and compare their weights.
 
     Raises:
         ConfigError: there is no such forecast or run.
         DataError: what it was made of cannot be read any more.
     """
     ids = [forecast_id] if forecast_id is not None else nights_of_run(job.ledger, run_id or 0)
-    found = [read_said(job.ledger, one) for one in ids if one is not None]
-    said = [one for one in found if one is not None]
-    if not said:
-        what = f"forecast {forecast_id}" if forecast_id is not None else f"forecast of run {run_id}"
-        raise ConfigError(
-            f"there is no {what} to replay",
-            remedy="`forecaster forecasts --json` shows forecast_id and run_id",
-            code="unknown_forecast",
-        )
-    return [_replay(job, one) for one in said]
+    if not ids:
+        raise unknown(f"forecast of run {run_id} to replay")
+    found = []
+    for done, one in enumerate(ids):
+        job.progress("replaying", done, len(ids))
+        found.append(_replay(job, said_of(job, one), from_scratch=from_scratch))
+    job.progress("replaying", len(ids), len(ids))
+    return found
 
 
-def _replay(job: Job, said: Said) -> Replayed:
-    again = _again(job, said)
-    exact = json.loads(said.environment) == json.loads(environment())
+def _replay(job: Job, said: Said, *, from_scratch: bool) -> Replayed:
+    found = compared(said, work_again(job, said))
+    return replace(found, retrained=_retrained(job, said)) if from_scratch else found
+
+
+def compared(said: Said, work: Work) -> Replayed:
+    """Return how a night worked again differs from what was stored of it.
+
+    Raises:
+        DataError: another number of forecasts comes out.
+    """
+    require_as_many(work, said)
+    exact = _here(said.environment)
     return Replayed(
         series=said.series.name,
         cutoff=said.night.session.isoformat(),
         count=len(said.forecasts),
         exact=exact,
         differences=tuple(
-            Difference(id_, stored.horizon, name, before, after)
-            for id_, stored, now in zip(said.ids, said.forecasts, again, strict=True)
-            for name in NUMBERS
-            if not _same(before := getattr(stored, name), after := getattr(now, name), exact=exact)
+            difference
+            for id_, stored, now in zip(said.ids, said.forecasts, work.forecasts, strict=True)
+            for difference in _differences(id_, stored, now, exact=exact)
         ),
     )
 
 
-def _same(stored: float, replayed: float, *, exact: bool) -> bool:
-    return stored == replayed or (
-        not exact and abs(stored - replayed) <= TOLERANCE * max(abs(stored), abs(replayed))
-    )
+def _here(then: str) -> bool:
+    """Return whether numbers of that environment must come out here to the last bit."""
+    return bool(json.loads(then) == json.loads(environment()))
 
 
-def _again(job: Job, said: Said) -> tuple[Forecast, ...]:
-    """Take what was known through the stages that made the forecasts."""
-    settings = _settings(said)
-    network = network_from_bytes(said.parameters, job.registry.activation)
-    work = Work(
-        turn=Turn(settings, said.series),
-        night=said.night,
-        calendar=job.calendars.get(said.night.calendar),
-        past=_past(job, said, settings),
-        activation=network.activation,
-        knowledge=Knowledge(trackers=_trackers(said)),
-        network=network,
-    )
-    again = calibrate(forecast(work)).forecasts
-    if len(again) != len(said.forecasts):
-        raise DataError(
-            f"{len(said.forecasts)} forecasts of {said.series.name} from {said.night.session} are "
-            f"stored, and {len(again)} come out",
-            remedy="check the ledger: forecaster db check",
-            code="replay",
-        )
-    return again
+def _differences(id_: int, stored: Forecast, now: Forecast, *, exact: bool) -> list[Difference]:
+    names = [one.name for one in fields(Forecast) if one.name not in UNCOMPARED]
+    if stored.unit is None:  # of an older program, which had no parts
+        names = [name for name in names if name in OLDER]
+    pairs = [(name, getattr(stored, name), getattr(now, name)) for name in names]
+    return [
+        Difference(id_, stored.horizon, name, before, after)
+        for name, before, after in pairs
+        if not _same(before, after, exact=exact)
+    ]
 
 
-def _settings(said: Said) -> SeriesSettings:
-    """Return the series' settings as they were: those that shaped the model and the spread."""
-    shaping = json.loads(said.settings)
-    model = {name: shaping[name] for name in ModelSettings.model_fields if name in shaping}
-    given = {name: shaping[name] for name in ("values", "missing", "carry") if name in shaping}
-    if given.get("missing") == "refuse":  # it spoke: by the calendar as it was, none was missing
-        given["missing"] = "drop"
-    return SeriesSettings.model_validate({
-        "name": said.series.name,
-        "source": said.series.instrument.source,
-        "symbol": said.series.instrument.symbol,
-        "field": said.series.field,
-        "model": model,
-        "intervals": IntervalSettings.model_validate(json.loads(said.intervals)),
-        **given,
-    })  # fmt: skip
+OLDER = {
+    "mean", "lo80", "hi80", "lo95", "hi95", "baseline", "scale", "quantile80", "quantile95",
+    "basis", "carried", "horizon",
+}  # fmt: skip
+"""What forecasts have always had."""
 
 
-def _past(job: Job, said: Said, settings: SeriesSettings) -> Past:
-    """Return the past as the night had it: read in the same way, and nothing that came later."""
-    cutoff = said.night.session
-    delay = timedelta(minutes=job.settings.schedule.settle_delay)
-    prices = Prices(
-        job.ledger, job.calendars, first=cutoff, last=cutoff, delay=delay, known_by=said.issued_at
-    )
+def _same(stored: Any, replayed: Any, *, exact: bool) -> bool:
+    if stored == replayed or exact or not isinstance(stored, float):
+        return bool(stored == replayed)
+    if replayed is None:
+        return False
+    return abs(stored - replayed) <= TOLERANCE * max(abs(stored), abs(replayed))
+
+
+def _retrained(job: Job, said: Said) -> tuple[Retrained, ...]:
+    """Train the models behind a forecast again, each on the prices that it was trained on."""
+    found = []
+    if said.fitted is not None:
+        found.append(_network_again(job, said, said.fitted))
+    if said.panel is not None:
+        parameters, data = panel_again(job, said.panel.model)
+        found.append(_retraining(said.panel, parameters, data))
+    return tuple(found)
+
+
+def _network_again(job: Job, said: Said, fitted: Fitted) -> Retrained:
+    model, settings = fitted.model, settings_of(said)
+    if model.created_at is None:
+        raise ValueError("a stored model has its time")
     quoted = replace(said.series.instrument, calendar=said.night.calendar)
-    return prices.past(settings, quoted, cutoff, then=said.night.kind == "backfill")
+    moment = Moment(fitted.session or model.cutoff, model.created_at, fitted.kind == "backfill")
+    past = moment.past(job, quoted, settings)
+    activation = job.registry.activation(settings.model.activation)
+    task = task_of(settings, past, activation, job.registry.places, until=model.cutoff)
+    trained = run_task(task)
+    if trained.parameters is None:
+        raise trained.error or DataError("the training gave no network", code="replay")
+    return _retraining(fitted, trained.parameters, trained.data_sha256)
 
 
-def _trackers(said: Said) -> tuple[Tracker, ...]:
-    """Return trackers in the state that gave the stored quantiles."""
-    return tuple(
-        Tracker(one.horizon, level, quantile)
-        for one in said.forecasts
-        for level, quantile in zip(LEVELS, (one.quantile80, one.quantile95), strict=True)
+def _retraining(fitted: Fitted, parameters: bytes, data_sha256: str) -> Retrained:
+    model = fitted.model
+    return Retrained(
+        model_id=model.id or 0,
+        exact=_here(fitted.environment) and _same_program(model),
+        same_data=data_sha256 == model.data_sha256 if model.data_sha256 else None,
+        same_weights=digest(parameters) == model.sha256,
     )
+
+
+def _same_program(model: ModelVersion) -> bool:
+    """Return whether this program trains as the one that trained the model."""
+    revision = json.loads(model.settings).get("training_revision", TRAINING_REVISION)
+    return bool(revision == TRAINING_REVISION)

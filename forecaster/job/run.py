@@ -9,7 +9,7 @@ goes through the stages from score to commit, and the reporters tell of it at th
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 from forecaster.config import SeriesSettings, near
 from forecaster.errors import ConfigError, ForecasterError
@@ -19,7 +19,7 @@ from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
 from forecaster.job.forecast import forecast
-from forecaster.job.foreign import closed, foreseen
+from forecaster.job.foreign import foreseen
 from forecaster.job.named import require_companions, require_for_series
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
 from forecaster.job.prices import Prices
@@ -27,6 +27,7 @@ from forecaster.job.pull import pull
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
+from forecaster.job.walk import walk
 from forecaster.job.work import Failed, Item, Work, carried_problem, each
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
@@ -67,7 +68,7 @@ def run(
         as_of=as_of,
         forced=forced,
     )
-    work_through(job, nights, account)
+    walk(job, nights, account, work_night)
     kind = "live" if as_of is None or not nights else nights[-1].night.kind
     return account.summary(kind, standings)
 
@@ -107,24 +108,6 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
     return ready
 
 
-def work_through(job: Job, nights: Sequence[Due], account: Account) -> None:
-    """Work the nights in order, a chunk of series at a time."""
-    if not nights:
-        return
-    sessions = [due.night.session for due in nights]
-    delay = timedelta(minutes=job.settings.schedule.settle_delay)
-    first, last = min(sessions), max(sessions)
-    prices = Prices(job.ledger, job.calendars, first=first, last=last, delay=delay)
-    executor = job.executor()
-    try:
-        for count, due in enumerate(nights, start=1):
-            work_night(job, due, prices, executor, account)
-            job.progress("working sessions", count, len(nights))
-    finally:
-        if trouble := closed(executor):
-            account.problems[f"executor {executor.name}"] = str(trouble)
-
-
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
     for chunk in _chunks(due.turns):
@@ -134,15 +117,15 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
         items = each(score, items)
         items = each(decide, items)
         items = train(items, executor, job)
-        items = each(forecast, items)
-        items = each(calibrate, items)
+        items = each(timed(forecast), items)
+        items = each(timed(calibrate), items)
         commit(
             job.ledger,
             due.night,
             [item.result() for item in items],
             stamp,
             seconds=time.perf_counter() - start,
-            last=chunk[-1] is due.turns[-1],
+            last=not due.shared and chunk[-1] is due.turns[-1],
         )
         account.worked(due.night, items)
 

@@ -3,6 +3,7 @@
 A worker process loads this module and what it imports, and nothing else of the program.
 """
 
+import hashlib
 import socket
 import time
 from collections.abc import Callable
@@ -14,11 +15,20 @@ from threading import Lock
 import numpy as np
 
 from forecaster.config import ModelSettings
-from forecaster.errors import ForecasterError, PluginError
+from forecaster.errors import DataError, ForecasterError, PluginError
 from forecaster.hooks import Places, Registry, build_registry
 from forecaster.job.foreign import foreseen
-from forecaster.model import ACTIVATIONS, Activation, Beside, network_to_bytes, train_network
-from forecaster.model.scale import Floats, ValuesKind
+from forecaster.model import (
+    ACTIVATIONS,
+    Activation,
+    Beside,
+    Motion,
+    network_from_bytes,
+    network_to_bytes,
+    train_network,
+    validation_loss,
+)
+from forecaster.model.scale import Floats
 
 Tell = Callable[[str, int, int], None]
 
@@ -40,19 +50,24 @@ class Task:
     Attributes:
         series: whose training it is, for people.
         values: (n,), oldest first, the last one at the cutoff.
+        motion: how they move.
         beside: of the same sessions, where there are extra inputs.
+        ranges: of the same sessions, where highs and lows are known.
         activation: the value, or its name in another process.
         seed: of the series.
+        incumbent: the network in use as it is stored, to be judged on the windows held back.
         places: where plugins are found.
     """
 
     series: str
     values: Floats
+    motion: Motion
     beside: Beside | None
+    ranges: Floats | None
     settings: ModelSettings
-    values_kind: ValuesKind
     activation: Activation | str
     seed: int
+    incumbent: bytes | None = None
     places: Places = field(default=Places())
 
     def __getstate__(self) -> dict[str, object]:
@@ -62,15 +77,29 @@ class Task:
             return {**vars(self), "activation": given.name}
         return dict(vars(self))
 
+    def data_digest(self) -> str:
+        """Return the SHA-256 of all prices that the training sees."""
+        seen = hashlib.sha256(self.values.tobytes())
+        columns = [] if self.ranges is None else [self.ranges]
+        columns += list(self.beside.fields.values()) if self.beside else []
+        for column in columns:
+            seen.update(column.tobytes())
+        return seen.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A fitted network as it is stored and what it took, or why there is none."""
+    """A fitted network as it is stored and what it took, or why there is none.
+
+    `incumbent_loss` is what the network in use loses on the windows that the new one held back.
+    """
 
     series: str
     parameters: bytes | None
     seconds: float
     error: ForecasterError | None = None
+    incumbent_loss: float | None = None
+    data_sha256: str = ""
 
 
 def run_task(task: Task) -> Trained:
@@ -78,21 +107,37 @@ def run_task(task: Task) -> Trained:
     start = time.perf_counter()
     epochs = _Epochs(task)
     try:
+        activation = _activation(task)
         network = train_network(
             task.values,
             task.settings,
-            values_kind=task.values_kind,
-            activation=_activation(task),
+            motion=task.motion,
+            activation=activation,
             rng=np.random.default_rng(task.seed),
             beside=task.beside,
+            ranges=task.ranges,
             progress=epochs.told,
         )
         parameters = network_to_bytes(network)
+        incumbent = _incumbent_loss(task, activation)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign activation may raise anything
         return Trained(task.series, None, time.perf_counter() - start, foreseen(error))
     finally:
         epochs.end()
-    return Trained(task.series, parameters, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Trained(
+        task.series, parameters, seconds, incumbent_loss=incumbent, data_sha256=task.data_digest()
+    )
+
+
+def _incumbent_loss(task: Task, activation: Activation) -> float | None:
+    if task.incumbent is None:
+        return None
+    try:
+        network = network_from_bytes(task.incumbent, lambda _name: activation)
+    except DataError:  # damaged, or of another activation: then it cannot stay
+        return None
+    return validation_loss(network, task.values, task.settings, task.beside, motion=task.motion)
 
 
 def _activation(task: Task) -> Activation:
@@ -115,6 +160,11 @@ def _activation(task: Task) -> Activation:
         ) from error
 
 
+def series_seed(name: str, seed: int) -> int:
+    """Return the seed of one series: the same whichever other series are trained beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4])
+
+
 _LOOKING = Lock()  # a worker may train on several threads, and a registry loads when first asked
 
 
@@ -129,7 +179,7 @@ class _Epochs:
     def __init__(self, task: Task) -> None:
         self._tell = watching.get()
         self._what = f"training {task.series}"
-        self._total = task.settings.epochs
+        self._total = task.settings.epochs * task.settings.members
         self._began = self._last = time.perf_counter()
 
     def told(self, epoch: int, _loss: float | None) -> None:

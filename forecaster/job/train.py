@@ -1,21 +1,25 @@
 """train: fit a network where that was decided, on as many cores as the executor has."""
 
-import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import date
 from functools import partial
 from itertools import islice
+from typing import Literal
 
+from forecaster.config import SeriesSettings
 from forecaster.errors import DataError, ForecasterError, TrainingError
 from forecaster.hooks import Executor, Places
 from forecaster.job.context import Job, Progress
-from forecaster.job.decide import settings_text
+from forecaster.job.decide import settings_text, shaping_settings
 from forecaster.job.foreign import foreign
-from forecaster.job.task import Task, Trained, run_task, watching
+from forecaster.job.past import Past
+from forecaster.job.task import Task, Trained, run_task, series_seed, watching
 from forecaster.job.work import Item, Work, attempt, each
-from forecaster.ledger import ModelVersion
-from forecaster.model import Activation, digest, network_from_bytes
+from forecaster.ledger import Decision, ModelVersion
+from forecaster.model import Activation, Motion, Network, digest, network_from_bytes
 
 
 def train(items: Sequence[Item], executor: Executor, job: Job) -> list[Item]:
@@ -33,26 +37,39 @@ def _retrains(work: Work) -> bool:
 
 
 def _task(work: Work, places: Places) -> Task:
-    settings, past, count = work.turn.settings, work.past, _bars_to_train_on(work)
+    until = work.turn.train_until or work.cutoff
+    task = task_of(work.turn.settings, work.past, work.activation, places, until=until)
+    return replace(task, incumbent=_incumbent(work))
+
+
+def task_of(
+    settings: SeriesSettings, past: Past, activation: Activation, places: Places, *, until: date
+) -> Task:
+    """Return the training of a series on its past up to a session."""
+    count = past.count_upto(until)
     return Task(
         series=settings.name,
         values=past.values[:count],
+        motion=Motion(settings.values, settings.season),
         beside=past.beside and past.beside.between(0, count),
+        ranges=None if past.ranges is None else past.ranges[:count],
         settings=settings.model,
-        values_kind=settings.values,
-        activation=work.activation,
+        activation=activation,
         seed=series_seed(settings.name, settings.model.seed),
         places=places,
     )
 
 
+def _incumbent(work: Work) -> bytes | None:
+    """Return the network in use, if it is one that a new one can be held against."""
+    stored, decision = work.knowledge.model, work.decision
+    if stored is None or decision is None or stored.fingerprint != decision.fingerprint:
+        return None
+    return stored.parameters
+
+
 def _bars_to_train_on(work: Work) -> int:
     return work.past.count_upto(work.turn.train_until or work.cutoff)
-
-
-def series_seed(name: str, seed: int) -> int:
-    """Return the seed of one series: the same whichever other series are trained beside it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4])
 
 
 def _run(executor: Executor, tasks: Sequence[Task], progress: Progress) -> list[Trained]:
@@ -102,44 +119,81 @@ def _watched(progress: Progress) -> Iterator[None]:
 
 
 def _after(work: Work, trained: Trained) -> Work:
-    """Return a series with its new model, or with the one it had where the refit diverged."""
+    """Return a series with its new model; with the one it had, if that is better; or with none."""
     if trained.parameters is not None:
-        return _with_new_model(work, trained.parameters, trained.seconds)
+        return _with_better(work, trained.parameters, trained)
     error = trained.error or ForecasterError("the training gave no network")
-    stored, decision = work.knowledge.model, work.decision
-    diverged = isinstance(error, TrainingError) and error.code == "diverged"
-    if not (diverged and stored and decision and stored.fingerprint == decision.fingerprint):
+    if not (isinstance(error, TrainingError) and error.code == "diverged"):
         raise error
-    reason = f"the refit failed and the model of {stored.cutoff} is kept: {error.message}"
-    return replace(
-        work,
-        decision=replace(decision, verdict="reuse", reason_code="refit_failed", reason=reason),
-        problem=TrainingError(reason, remedy=error.remedy, code="refit_failed"),
-    )
+    stored, decision = work.knowledge.model, work.decision
+    if stored and decision and stored.fingerprint == decision.fingerprint:
+        why = f"the refit failed and the model of {stored.cutoff} is kept: {error.message}"
+        return _decided(work, "reuse", "refit_failed", why, error)
+    why = f"the forecast is the baseline: {error.message}"
+    fallen = _decided(work, "fallback", "diverged", why, error)
+    return replace(fallen, decision=fallen.decision and _with_settings(work, fallen.decision))
 
 
-def _with_new_model(work: Work, parameters: bytes, seconds: float) -> Work:
-    settings = work.turn.settings
+def _with_settings(work: Work, decision: Decision) -> Decision:
+    """Return the decision with what no model holds, because there is none."""
+    rest = json.loads(decision.intervals)
+    shaping = shaping_settings(work.turn.settings)
+    return replace(decision, intervals=json.dumps({**rest, "shaping": shaping}, sort_keys=True))
+
+
+def _decided(
+    work: Work, verdict: Literal["reuse", "fallback"], code: str, why: str, error: ForecasterError
+) -> Work:
+    """Return a series for which something else was done than decided, with the problem."""
+    if work.decision is None:
+        raise error
+    decision = replace(work.decision, verdict=verdict, reason_code=code, reason=why)
+    problem = TrainingError(why, remedy=error.remedy, code=code)
+    return replace(work, decision=decision, problem=problem)
+
+
+def _with_better(work: Work, parameters: bytes, trained: Trained) -> Work:
+    """Return a series with its new model, or with the incumbent where that does better.
+
+    Both are judged on the newest windows, which the new one has only used to stop in time.
+    """
     # Read back from what is stored: tonight's forecast comes from the very same numbers.
     network = network_from_bytes(parameters, partial(_recorded, work))
-    model = ModelVersion(
+    model = _new_model(work, network, parameters, trained)
+    incumbent, loss = trained.incumbent_loss, network.summary.validation_loss
+    if incumbent is None or loss is None or loss <= incumbent or work.decision is None:
+        return replace(work, model=model, network=network)
+    stored = work.knowledge.model
+    why = (
+        f"{work.decision.reason}; the refit loses {loss:.4f} on the newest windows and the model "
+        f"of {stored.cutoff if stored else ''} {incumbent:.4f}, so that it stays"
+    )
+    decision = replace(work.decision, verdict="reuse", reason_code="rejected", reason=why)
+    return replace(work, decision=decision, rejected=replace(model, status="rejected"))
+
+
+def _new_model(work: Work, network: Network, parameters: bytes, trained: Trained) -> ModelVersion:
+    settings = work.turn.settings
+    return ModelVersion(
         id=None,
         cutoff=work.turn.train_until or work.cutoff,
         fingerprint=work.decision.fingerprint if work.decision else "",
         settings=settings_text(settings),
         seed=series_seed(settings.name, settings.model.seed),
         bars=_bars_to_train_on(work),
-        seconds=seconds,
+        seconds=trained.seconds,
         parameters=parameters,
         sha256=digest(parameters),
+        incumbent_loss=trained.incumbent_loss,
+        data_sha256=trained.data_sha256,
         **asdict(network.summary),
     )
-    return replace(work, model=model, network=network)
 
 
 def _with_stored_model(work: Work) -> Work:
     stored = work.knowledge.model
-    if work.network is not None or not work.turn.speaks or stored is None:
+    fallback = work.decision is not None and work.decision.verdict == "fallback"
+    if work.network is not None or not work.turn.speaks or stored is None or fallback:
         return work
     if digest(stored.parameters) != stored.sha256:
         raise DataError(

@@ -1,14 +1,14 @@
 """One series' work on one night: what is known when it begins, and what each stage adds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Literal
-
-import numpy as np
 
 from forecaster.errors import DataError, ForecasterError
 from forecaster.job.foreign import foreseen
+from forecaster.job.learn import States
 from forecaster.job.past import Floats, Past
 from forecaster.job.plan import Turn
 from forecaster.ledger import (
@@ -20,11 +20,33 @@ from forecaster.ledger import (
     Outcome,
     Score,
     SeriesNight,
-    Tracker,
 )
 from forecaster.ledger.knowledge import CARRIED
 from forecaster.market import Calendar
-from forecaster.model import Activation, Network
+from forecaster.model import Activation, Motion, Network
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """Where the series will be at each horizon, before it is said how surely.
+
+    Attributes:
+        baselines: (H,) what doing nothing says.
+        unit: (H,) the present volatility over each horizon, in which moves are told.
+        moves: (H,) from the baselines to what the network says, in units; None without a network.
+        weights: (H,) how much of that move is made.
+        lead: (H,) the move that is made.
+        means: (H,) where that leads: the forecast.
+        deviations: (H,) standard deviations of the move, if the network says some.
+    """
+
+    baselines: Floats
+    unit: Floats
+    moves: Floats | None
+    weights: Floats
+    lead: Floats
+    means: Floats
+    deviations: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +61,26 @@ class Work:
     knowledge: Knowledge
 
     scores: tuple[Score, ...] = ()
+    learnt: States = States()  # what trackers and gates are after tonight
+    states: States = States()  # what they are as of tonight's session: another thing in the past
     decision: Decision | None = None
     model: ModelVersion | None = None
+    rejected: ModelVersion | None = None  # a refit that was no better
     network: Network | None = None
-    means: Floats = field(default_factory=lambda: np.empty(0))  # (H,)
-    scales: Floats = field(default_factory=lambda: np.empty(0))  # (H,), if the network says some
-    trackers: tuple[Tracker, ...] = ()
+    mean: Mean | None = None
     forecasts: tuple[Forecast, ...] = ()
     problem: ForecasterError | None = None  # that the series could do without tonight
+    seconds: float = 0.0  # spent from the trained network to the intervals
 
     @property
     def cutoff(self) -> date:
         """The last session this night may see."""
         return self.night.session
+
+    @cached_property
+    def motion(self) -> Motion:
+        """How the series moves."""
+        return Motion(self.turn.settings.values, self.turn.settings.season)
 
     def result(self) -> SeriesNight:
         """Return what the ledger stores."""
@@ -59,9 +88,11 @@ class Work:
             series_id=self.turn.series.id,
             outcome=self._outcome(),
             scores=self.scores,
-            trackers=self.trackers,
+            trackers=self.learnt.all_trackers(),
+            gates=self.learnt.all_gates(),
             decision=self.decision,
             model=self.model,
+            rejected=self.rejected,
             forecasts=self.forecasts,
             completes_backfill=self.turn.completes_backfill,
         )
@@ -69,7 +100,9 @@ class Work:
     def _outcome(self) -> Outcome:
         if self.problem is None:
             return Outcome("done", "ok", "")
-        return Outcome("done", self.problem.code, str(self.problem))
+        fallback = self.decision is not None and self.decision.verdict == "fallback"
+        status: Literal["done", "fallback"] = "fallback" if fallback else "done"
+        return Outcome(status, self.problem.code, str(self.problem))
 
 
 def carried_problem(past: Past, turn: Turn) -> ForecasterError | None:
@@ -120,6 +153,17 @@ Item = Work | Failed
 def each(stage: Callable[[Work], Work], items: Sequence[Item]) -> list[Item]:
     """Run a stage over many series, each failing alone."""
     return [item if isinstance(item, Failed) else attempt(stage, item) for item in items]
+
+
+def timed(stage: Callable[[Work], Work]) -> Callable[[Work], Work]:
+    """Return the stage with the seconds that it takes added to its work."""
+
+    def done(work: Work) -> Work:
+        start = time.perf_counter()
+        after = stage(work)
+        return replace(after, seconds=after.seconds + time.perf_counter() - start)
+
+    return done
 
 
 def attempt(stage: Callable[[Work], Work], item: Work) -> Item:

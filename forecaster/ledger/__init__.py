@@ -6,15 +6,13 @@
 """
 
 from forecaster.ledger.door import Ledger, open_ledger
+from forecaster.ledger.lineage import Decision, ModelVersion
 from forecaster.ledger.records import (
     Check,
-    Decision,
     Forecast,
-    Hit,
     Instrument,
     Kind,
     Knowledge,
-    ModelVersion,
     Night,
     Outcome,
     Pending,
@@ -23,18 +21,19 @@ from forecaster.ledger.records import (
     Series,
     SeriesNight,
     Stamp,
-    Tracker,
 )
+from forecaster.ledger.states import Gate, Lesson, Tracker
 
 __all__ = [
     "Check",
     "Decision",
     "Forecast",
-    "Hit",
+    "Gate",
     "Instrument",
     "Kind",
     "Knowledge",
     "Ledger",
+    "Lesson",
     "ModelVersion",
     "Night",
     "Outcome",

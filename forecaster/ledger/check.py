@@ -2,49 +2,58 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, or_, select, text
+from sqlalchemy import Connection, Table, or_, select, text
 
 from forecaster.ledger import tallies
 from forecaster.ledger.door import Ledger
+from forecaster.ledger.lessons import Address, all_lessons
 from forecaster.ledger.records import Check
 from forecaster.ledger.schema import (
     FINISHED,
-    LEVELS,
     awaiting,
     decision,
     forecast,
+    gate,
     model_version,
     run,
     run_series,
     score,
     tracker,
 )
+from forecaster.ledger.states import Gate, Lesson, Tracker
 
-Refeed = Callable[[float, list[tuple[bool, float]]], float]
-"""(level, hits in order with the eta of each) -> the tracker quantile they lead to."""
+Relearn = Callable[[Sequence[tuple[Lesson, float]]], tuple[list[Tracker], list[Gate]]]
+"""Outcomes in order, with the step of each -> the states that fresh ones are after them."""
+
+State = TypeVar("State", Tracker, Gate)
+States = dict[Address, list[Any]]
 
 
-def check_ledger(ledger: Ledger, refeed: Refeed) -> list[Check]:
+def check_ledger(ledger: Ledger, relearn: Relearn) -> list[Check]:
     """Return the findings, one for each property checked.
 
     Args:
         ledger: what to check.
-        refeed: recomputes a tracker's quantile from the hits it was fed with, each with its eta.
+        relearn: recomputes all trackers and gates of a series from what they have learned from.
     """
     checks = [
         ("integrity", _integrity),
         ("foreign keys", _foreign_keys),
         ("running sums", tallies.disagreements),
         ("model parameters", _damaged_models),
+        ("rejected models", _rejected),
         ("waiting forecasts", _waiting),
         ("nights", _empty_nights),
-        ("trackers", lambda connection: _trackers(connection, refeed)),
+        ("moves", _moves),
     ]
     with ledger.reading() as connection:
-        return [_finding(name, look(connection)) for name, look in checks]
+        found = [_finding(name, look(connection)) for name, look in checks]
+        trackers, gates = _states(connection, relearn)
+    return [*found, _finding("trackers", trackers), _finding("gates", gates)]
 
 
 def _finding(name: str, wrong: list[str]) -> Check:
@@ -111,24 +120,56 @@ def _empty_nights(connection: Connection) -> list[str]:
     return [f"run {row[0]} says done for series {row[1]} without a forecast" for row in rows]
 
 
-def _trackers(connection: Connection, refeed: Refeed) -> list[str]:
+def _rejected(connection: Connection) -> list[str]:
+    """Return the forecasts that a rejected model speaks through."""
+    f, m = forecast.c, model_version.c
+    used = (f.model_id == m.id) | (f.panel_id == m.id)
+    query = select(f.id, m.id).join(model_version, used).where(m.status == "rejected")
+    return [f"forecast {row[0]} is of model {row[1]}" for row in connection.execute(query)]
+
+
+def _moves(connection: Connection) -> list[str]:
+    """Return the scores without a move; to an outcome that is not positive there may be none."""
     f, o = forecast.c, score.c
-    fed: dict[tuple[Any, ...], list[tuple[bool, float]]] = defaultdict(list)
-    states = {
-        (one.series_id, one.backtest_id, one.horizon, one.level): (one.outcomes, one.quantile)
-        for one in connection.execute(select(tracker).order_by(tracker.c.id))
-    }
-    hits = connection.execute(
-        select(f.series_id, f.backtest_id, f.horizon, o.inside80, o.inside95, o.eta)
+    query = (
+        select(f.id)
         .join(score, o.forecast_id == f.id)
-        .where(o.eta.is_not(None))
-        .order_by(f.cutoff)
+        .where(o.actual_move.is_(None), f.unit.is_not(None), o.actual > 0)
     )
-    for *cell, inside80, inside95, eta in hits:
-        for level, inside in zip(LEVELS, (inside80, inside95), strict=True):
-            fed[*cell, level].append((inside, eta))
-    return [
-        f"series {cell[0]}, horizon {cell[2]}, {cell[3]:g}"
-        for cell in {**states, **fed}
-        if states.get(cell) != (len(fed[cell]), refeed(cell[3], fed[cell]))
-    ]
+    return [f"the score of forecast {one} has no move" for one in connection.scalars(query)]
+
+
+def _states(connection: Connection, relearn: Relearn) -> tuple[list[str], list[str]]:
+    """Return the trackers, and the gates, that differ from what their outcomes teach."""
+    kept = _stored(connection, tracker, Tracker), _stored(connection, gate, Gate)
+    wrong: tuple[list[str], list[str]] = ([], [])
+    for address, lessons in all_lessons(connection):
+        taught: tuple[Sequence[Tracker | Gate], ...] = relearn(lessons)
+        for place, found in enumerate(taught):
+            wrong[place].extend(_differing(address, kept[place].pop(address, []), found))
+    for place, rest in enumerate(kept):
+        for address, states in rest.items():
+            wrong[place].extend(_differing(address, states, []))
+    return wrong
+
+
+def _stored(connection: Connection, table: Table, record: type[State]) -> States:
+    columns = [table.c[one.name] for one in fields(record)]
+    found: States = defaultdict(list)
+    for series_id, backtest_id, *facts in connection.execute(
+        select(table.c.series_id, table.c.backtest_id, *columns)
+    ):
+        found[series_id, backtest_id].append(record(*facts))
+    return found
+
+
+def _differing(
+    address: Address, kept: Sequence[Tracker | Gate], found: Sequence[Tracker | Gate]
+) -> list[str]:
+    differing = set(kept) ^ set(found)
+    return sorted({f"series {address[0]}, horizon {_named(one)}" for one in differing})
+
+
+def _named(state: Tracker | Gate) -> str:
+    which = f"{state.level:g}" if isinstance(state, Tracker) else state.head
+    return f"{state.horizon}, {which}"

@@ -44,9 +44,12 @@ def key() -> Column[Any]:
     return Column("id", Whole, primary_key=True)
 
 
-def ref(name: str, target: str, *, nullable: bool = False, **options: Any) -> Column[Any]:
-    """Return a column that refers to the id of another table."""
-    return Column(name, Whole, ForeignKey(f"{target}.id"), nullable=nullable, **options)
+def ref(
+    name: str, target: str, *, nullable: bool = False, later: bool = False, **options: Any
+) -> Column[Any]:
+    """Return a column that refers to the id of another table, maybe of one that is made later."""
+    refers = ForeignKey(f"{target}.id", use_alter=later)
+    return Column(name, Whole, refers, nullable=nullable, **options)
 
 
 def need(name: str, type_: Any, **options: Any) -> Column[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import ColumnElement, Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
@@ -113,6 +113,11 @@ def upsert(
     changed = {name: statement.excluded[name] for name in rows[0] if name not in named}
     overwriting = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     connection.execute(overwriting, list(rows))
+
+
+def of_backtest(column: ColumnElement[Any], backtest_id: int | None) -> ColumnElement[bool]:
+    """Return the condition that keeps a backtest's rows, or those of no backtest."""
+    return column.is_(None) if backtest_id is None else column == backtest_id
 
 
 def parts(ids: Sequence[Key]) -> Iterator[Sequence[Key]]:

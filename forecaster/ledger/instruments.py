@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
+from forecaster.errors import ConfigError
 from forecaster.ledger.door import Ledger, insert_new
 from forecaster.ledger.records import Instrument, Series
-from forecaster.ledger.schema import instrument, series
+from forecaster.ledger.schema import instrument, model_version, series
 
 
 def read_instruments(ledger: Ledger) -> dict[tuple[str, str], Instrument]:
@@ -84,13 +85,19 @@ def read_series(ledger: Ledger) -> dict[str, Series]:
         return {row.name: _series(row) for row in connection.execute(_current_series())}
 
 
+def read_all_series(ledger: Ledger) -> list[Series]:
+    """Return all series there ever were, by id."""
+    with ledger.reading() as connection:
+        return [_series(row) for row in connection.execute(_every_series())]
+
+
 def _current_series() -> Select[Any]:
-    return (
-        select(series, *(column.label(f"i_{column.name}") for column in instrument.c))
-        .join(instrument)
-        .where(series.c.replaced_at.is_(None))
-        .order_by(series.c.id)
-    )
+    return _every_series().where(series.c.replaced_at.is_(None))
+
+
+def _every_series() -> Select[Any]:
+    columns = (column.label(f"i_{column.name}") for column in instrument.c)
+    return select(series, *columns).join(instrument).order_by(series.c.id)
 
 
 def _series(row: Row[Any]) -> Series:
@@ -98,7 +105,10 @@ def _series(row: Row[Any]) -> Series:
         row.i_id, row.i_source, row.i_symbol, row.i_calendar, row.i_currency,
         row.i_historical, row.i_attribution,
     )  # fmt: skip
-    return Series(row.id, row.name, row.field, row.paused, row.backfilled_at is not None, quoted)
+    return Series(
+        row.id, row.name, row.field, row.paused, row.backfilled_at is not None, quoted,
+        row.pinned_model_id,
+    )  # fmt: skip
 
 
 def set_paused(ledger: Ledger, name: str, *, paused: bool) -> bool:
@@ -110,3 +120,36 @@ def set_paused(ledger: Ledger, name: str, *, paused: bool) -> bool:
             .values(paused=paused)
         )
     return bool(changed.rowcount)
+
+
+def pin(ledger: Ledger, name: str, model_id: int | None) -> bool:
+    """Hold a series to one of its model versions, or to none; return whether there is that series.
+
+    Raises:
+        ConfigError: it has no such model, or one that may not be used: that of a backtest, or a
+            rejected one.
+    """
+    m = model_version.c
+    with ledger.writing() as connection:
+        mine = select(series.c.id).where(series.c.name == name, series.c.replaced_at.is_(None))
+        series_id = connection.execute(mine).scalar()
+        if series_id is None:
+            return False
+        if model_id is not None:
+            found = select(m.backtest_id, m.status).where(m.id == model_id)
+            one = connection.execute(found.where(m.series_id == series_id)).one_or_none()
+            if one is None or one.backtest_id is not None or one.status == "rejected":
+                raise _no_such_model(name, model_id, one)
+        pinned = update(series).where(series.c.id == series_id).values(pinned_model_id=model_id)
+        connection.execute(pinned)
+    return True
+
+
+def _no_such_model(name: str, model_id: int, found: Any) -> ConfigError:
+    if found is None:
+        what, code = f"{name} has no model {model_id}", "unknown_model"
+    elif found.backtest_id is not None:
+        what, code = f"model {model_id} belongs to a backtest of {name}", "backtest_model"
+    else:
+        what, code = f"model {model_id} of {name} was rejected: it was no better", "rejected_model"
+    return ConfigError(what, remedy="`forecaster models list` shows those to choose", code=code)

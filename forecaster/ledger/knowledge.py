@@ -2,26 +2,33 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import date
-from typing import Any
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, Table, case, select
 
-from forecaster.ledger.door import Ledger, parts
-from forecaster.ledger.records import Hit, Knowledge, ModelVersion, Night, Pending, Tracker
+from forecaster.ledger.door import Ledger, of_backtest, parts
+from forecaster.ledger.lessons import lessons_by_then
+from forecaster.ledger.records import Knowledge, Night, Pending
 from forecaster.ledger.schema import (
     FINISHED,
     awaiting,
     forecast,
-    model_version,
+    gate,
     run,
     run_series,
-    score,
     tracker,
 )
+from forecaster.ledger.states import Gate, Tracker
+from forecaster.ledger.versions import Usable, newest_panel, read_usable
+
+State = TypeVar("State", Tracker, Gate)
 
 CARRIED = "carried"
 """Why a night was done in spite of a problem: its session had no bar, and got an older value."""
+
+NOTHING = Usable()
 
 
 def finished_nights(
@@ -50,23 +57,22 @@ def read_knowledge(ledger: Ledger, series_ids: Sequence[int], night: Night) -> d
     """Return what the ledger knows of each series up to the night's session, and nothing later."""
     with ledger.reading() as connection:
         pending = _pending(connection, series_ids, night)
-        models = _models(connection, series_ids, night)
-        trackers = _trackers(connection, series_ids, night)
-        hits = _hits(connection, series_ids, night)
+        usable = read_usable(connection, series_ids, night)
+        trackers = _states(connection, tracker, Tracker, series_ids, night)
+        gates = _states(connection, gate, Gate, series_ids, night)
+        lessons = lessons_by_then(connection, series_ids, night)
+        panel = newest_panel(connection, night)
     return {
         one: Knowledge(
             pending=tuple(pending.get(one, ())),
             trackers=tuple(trackers.get(one, ())),
-            model=models.get(one),
-            hits_by_then=hits.get(one),
+            lessons_by_then=lessons.get(one),
+            gates=tuple(gates.get(one, ())),
+            panel=panel,
+            **vars(usable.get(one, NOTHING)),
         )
         for one in series_ids
     }
-
-
-def of_backtest(column: ColumnElement[Any], backtest_id: int | None) -> ColumnElement[bool]:
-    """Return the condition that keeps a backtest's rows, or those of no backtest."""
-    return column.is_(None) if backtest_id is None else column == backtest_id
 
 
 def _pending(
@@ -76,7 +82,8 @@ def _pending(
     rows = connection.execute(
         select(f.series_id, f.id, f.kind, f.cutoff, f.horizon, f.target_session, f.mean, f.lo80,
                f.hi80, f.lo95, f.hi95, f.baseline,
-               case((night_of.reason_code == CARRIED, f.basis)))
+               case((night_of.reason_code == CARRIED, f.basis)), f.network_move, f.unit,
+               f.head_scale, f.ewma_scale)
         .join(awaiting, awaiting.c.forecast_id == f.id)
         .outerjoin(run_series, (night_of.run_id == f.run_id)
                    & (night_of.series_id == f.series_id))
@@ -94,71 +101,22 @@ def _pending(
     return found
 
 
-def _models(
-    connection: Connection, series_ids: Sequence[int], night: Night
-) -> dict[int, ModelVersion]:
-    m = model_version.c
-    newest = (
-        select(
-            m.id,
-            func.row_number()
-            .over(partition_by=m.series_id, order_by=(m.cutoff.desc(), m.id.desc()))
-            .label("place"),
-        )
-        .where(
-            m.series_id.in_(series_ids),
-            m.cutoff <= night.session,
-            of_backtest(m.backtest_id, night.backtest_id),
-        )
-        .subquery()
+def _states(
+    connection: Connection,
+    table: Table,
+    record: type[State],
+    series_ids: Sequence[int],
+    night: Night,
+) -> dict[int, list[State]]:
+    """Return the stored states of each series, by horizon."""
+    columns = [table.c[one.name] for one in fields(record)]
+    mine = of_backtest(table.c.backtest_id, night.backtest_id)
+    rows = connection.execute(
+        select(table.c.series_id, *columns)
+        .where(table.c.series_id.in_(series_ids), mine)
+        .order_by(table.c.series_id, table.c.horizon, table.c.id)
     )
-    rows = connection.execute(
-        select(m.series_id, m.id, m.cutoff, m.fingerprint, m.settings, m.seed, m.bars, m.windows,
-               m.epochs, m.best_epoch, m.train_loss, m.validation_loss, m.baseline_loss, m.seconds,
-               m.parameters, m.sha256, m.restarts)
-        .join(newest, newest.c.id == m.id)
-        .where(newest.c.place == 1)
-    )  # fmt: skip
-    return {series_id: ModelVersion(*facts) for series_id, *facts in rows}
-
-
-def _trackers(
-    connection: Connection, series_ids: Sequence[int], night: Night
-) -> dict[int, list[Tracker]]:
-    t = tracker.c
-    rows = connection.execute(
-        select(t.series_id, t.horizon, t.level, t.quantile, t.outcomes, t.last_cutoff)
-        .where(t.series_id.in_(series_ids), of_backtest(t.backtest_id, night.backtest_id))
-        .order_by(t.series_id, t.horizon, t.level)
-    )  # fmt: skip
-    found: dict[int, list[Tracker]] = defaultdict(list)
-    for row in rows:
-        series_id, *facts = row
-        found[series_id].append(Tracker(*facts))
+    found: dict[int, list[State]] = defaultdict(list)
+    for series_id, *facts in rows:
+        found[series_id].append(record(*facts))
     return found
-
-
-def _hits(
-    connection: Connection, series_ids: Sequence[int], night: Night
-) -> dict[int, tuple[Hit, ...]]:
-    """Return the outcomes by this night, for series whose later outcomes are stored already."""
-    f, o = forecast.c, score.c
-    mine = of_backtest(f.backtest_id, night.backtest_id)
-    late = connection.execute(
-        select(f.series_id)
-        .distinct()
-        .join(score, o.forecast_id == f.id)
-        .where(f.series_id.in_(series_ids), f.target_session > night.session, mine)
-    )
-    found: dict[int, list[Hit]] = {one: [] for one in late.scalars()}
-    if not found:
-        return {}
-    rows = connection.execute(
-        select(f.series_id, f.horizon, f.cutoff, o.inside80, o.inside95)
-        .join(score, o.forecast_id == f.id)
-        .where(f.series_id.in_(list(found)), f.target_session <= night.session, mine)
-        .order_by(f.cutoff, f.horizon)
-    )
-    for row in rows:
-        found[row[0]].append((row[1], row[2], row[3], row[4]))
-    return {one: tuple(hits) for one, hits in found.items()}

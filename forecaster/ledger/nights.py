@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,8 +14,8 @@ from sqlalchemy import (
     update,
 )
 
-from forecaster.ledger.door import Ledger, fields, insert_new, parts, upsert
-from forecaster.ledger.knowledge import of_backtest, select_finished
+from forecaster.ledger.door import Ledger, fields, insert_new, of_backtest, parts, upsert
+from forecaster.ledger.knowledge import select_finished
 from forecaster.ledger.records import Night, SeriesNight, Stamp
 from forecaster.ledger.schema import (
     FINISHED,
@@ -67,7 +66,11 @@ def commit(
     """
     with ledger.writing() as connection:
         storing = Storing(
-            connection, night, _claim(connection, night, stamp), _program(connection, stamp), stamp
+            connection,
+            night,
+            _claim(connection, night, stamp),
+            store_program(connection, stamp),
+            stamp,
         )
         finished = _finished(storing)
         fresh = [one for one in results if one.series_id not in finished]
@@ -99,7 +102,8 @@ def _claim(connection: Connection, night: Night, stamp: Stamp) -> int:
     return int(found.scalar_one())
 
 
-def _program(connection: Connection, stamp: Stamp) -> int:
+def store_program(connection: Connection, stamp: Stamp) -> int:
+    """Return the id of the program and its environment, stored if they are new."""
     row = {"version": stamp.version, "environment": stamp.environment}
     insert_new(connection, program, [row])
     found = connection.execute(
@@ -117,24 +121,27 @@ def _finished(storing: Storing) -> set[int]:
 
 
 def _store_models(storing: Storing, fresh: Sequence[SeriesNight]) -> dict[int, int]:
-    """Store the new models and return the model id of each series, new or reused."""
-    ids = {one.series_id: one.model.id for one in fresh if one.model and one.model.id is not None}
+    """Store the new models and return the id of the one that each series used, new or not."""
+    used = {one.series_id: one.model.id for one in fresh if one.model and one.model.id is not None}
     new = [(one.series_id, one.model) for one in fresh if one.model and one.model.id is None]
-    if new:
-        rows = [
-            {
-                **fields(model, "id"),
-                "series_id": series_id,
-                "run_id": storing.run_id,
-                "backtest_id": storing.night.backtest_id,
-                "program_id": storing.program_id,
-                "created_at": storing.stamp.now,
-            }
-            for series_id, model in new
-        ]
-        query = insert(model_version).returning(model_version.c.series_id, model_version.c.id)
-        ids |= {row[0]: row[1] for row in storing.connection.execute(query, rows)}
-    return ids
+    rejected = [(one.series_id, one.rejected) for one in fresh if one.rejected]
+    rows = [
+        {
+            **fields(model, "id"),
+            "series_id": series_id,
+            "run_id": storing.run_id,
+            "backtest_id": storing.night.backtest_id,
+            "program_id": storing.program_id,
+            "created_at": storing.stamp.now,
+        }
+        for series_id, model in new + rejected
+    ]
+    if not rows:
+        return used
+    m = model_version.c
+    query = insert(model_version).returning(m.series_id, m.id, m.status)
+    stored = storing.connection.execute(query, rows)
+    return used | {row[0]: row[1] for row in stored if row.status == "accepted"}
 
 
 def _store_decisions(
@@ -201,18 +208,28 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
         )
 
 
+def end_nights(ledger: Ledger, nights: Sequence[Night], stamp: Stamp) -> None:
+    """Store the end states of nights whose series were worked by several processes."""
+    with ledger.writing() as connection:
+        for night in nights:
+            _store_end(connection, _claim(connection, night, stamp), stamp)
+
+
 def _end(storing: Storing, *, seconds: float, last: bool) -> None:
-    changes: dict[Any, Any] = {"seconds": run.c.seconds + seconds}
+    longer = {run.c.seconds: run.c.seconds + seconds}
+    storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(longer))
     if last:
-        standing = _standing().label("standing")  # by its name, or PostgreSQL sees two expressions
-        counted = storing.connection.execute(
-            select(standing, func.count())
-            .where(run_series.c.run_id == storing.run_id)
-            .group_by(standing)
-        )
-        changes["state"] = end_state({row[0]: row[1] for row in counted})
-        changes["finished_at"] = storing.stamp.now
-    storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(changes))
+        _store_end(storing.connection, storing.run_id, storing.stamp)
+
+
+def _store_end(connection: Connection, run_id: int, stamp: Stamp) -> None:
+    standing = _standing().label("standing")  # by its name, or PostgreSQL sees two expressions
+    counted = connection.execute(
+        select(standing, func.count()).where(run_series.c.run_id == run_id).group_by(standing)
+    )
+    state = end_state({row[0]: row[1] for row in counted})
+    ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=stamp.now)
+    connection.execute(ended)
 
 
 def _standing() -> ColumnElement[str]:
@@ -223,9 +240,9 @@ def _standing() -> ColumnElement[str]:
 
 def end_state(counts: dict[str, int]) -> str:
     """Return done, degraded, deferred (none is done, all wait) or failed, from counts of series."""
-    good = sum(counts.get(status, 0) for status in FINISHED)
+    good = counts.get("done", 0)
     if good == sum(counts.values()):
         return "done"
-    if good or counts.get("strained"):
+    if good or counts.get("strained") or counts.get("fallback"):
         return "degraded"
     return "failed" if counts.get("failed") else "deferred"

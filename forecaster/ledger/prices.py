@@ -47,6 +47,33 @@ class Newest:
     revised: bool
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Which of a bar's revisions counted, from 1, and since when it has been stored."""
+
+    revision: int
+    first_seen_at: datetime
+
+
+def read_origins(
+    ledger: Ledger,
+    instrument_id: int,
+    *,
+    first: date,
+    upto: date,
+    as_of: datetime | None = None,
+    known_by: datetime | None = None,
+) -> dict[date, Origin]:
+    """Return where the bars of some sessions come from that `read_bars` gives likewise."""
+    rows = _rows_of([instrument_id], literal(first, Session), upto, as_of)
+    query = rows.add_columns(bar.c.session.label("day"), bar.c.first_seen_at)
+    if known_by is not None:
+        query = query.where(bar.c.first_seen_at <= known_by)
+    with ledger.reading() as connection:
+        found = connection.execute(query)
+        return {row.day: Origin(row.revision, row.first_seen_at) for row in found}
+
+
 def read_bars(
     ledger: Ledger,
     instrument_id: int,

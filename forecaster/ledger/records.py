@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from forecaster.ledger.lineage import Decision, ModelVersion
+from forecaster.ledger.states import Gate, Lesson, Tracker
+
 Kind = Literal["live", "backfill", "backtest"]
 
 
@@ -30,6 +33,7 @@ class Series:
     paused: bool
     backfilled: bool
     instrument: Instrument
+    pinned_model_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Pending:
     """A forecast whose outcome is not stored yet.
 
     `basis` is the product of the splits that its prices know of, where that cannot be told from its
-    cutoff: on that session there was no bar, and an older price was carried there.
+    cutoff: on that session there was no bar, and an older price was carried there. What a forecast
+    consists of is None where an older program made it.
     """
 
     forecast_id: int
@@ -62,13 +67,19 @@ class Pending:
     hi95: float
     baseline: float
     basis: float | None = None
+    network_move: float | None = None
+    unit: float | None = None
+    head_scale: float | None = None
+    ewma_scale: float | None = None
 
 
 @dataclass(frozen=True)
 class Score:
     """What happened, against what was said. `actual` is in the basis of the forecast.
 
-    `eta` is the step with which the trackers learned from it, None where it came too late for that.
+    `eta` is the step with which the trackers learned from it, None where it came too late for that:
+    then the gates did not learn from it either. `actual_move` is the move from the baseline in
+    units of the forecast's `unit`.
     """
 
     pending: Pending
@@ -78,53 +89,7 @@ class Score:
     inside80: bool
     inside95: bool
     eta: float | None = None
-
-
-@dataclass(frozen=True)
-class Tracker:
-    """The state that keeps one interval calibrated: one per series, horizon and level."""
-
-    horizon: int
-    level: float
-    quantile: float
-    outcomes: int = 0
-    last_cutoff: date | None = None
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """Fitted parameters with what is needed to refit them. `id` is None until stored."""
-
-    id: int | None
-    cutoff: date
-    fingerprint: str
-    settings: str
-    seed: int
-    bars: int
-    windows: int
-    epochs: int
-    best_epoch: int
-    train_loss: float
-    validation_loss: float | None
-    baseline_loss: float | None
-    seconds: float
-    parameters: bytes
-    sha256: str
-    restarts: int = 0  # at a lower learning rate, after the training had diverged
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Retrain, reuse or fallback, with its reason and evidence."""
-
-    verdict: Literal["retrain", "reuse", "fallback"]
-    reason_code: str
-    reason: str
-    fingerprint: str
-    age_sessions: int | None = None
-    allowed_age: int | None = None
-    model_fingerprint: str | None = None
-    intervals: str = "{}"
+    actual_move: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +111,19 @@ class Forecast:
     status: Literal["ok", "fallback"] = "ok"
     carried: int = 0
     """Of the sessions that the network read, those to which a value was carried."""
+    network_move: float | None = None
+    """The network's own mean, as a move from the baseline in units of `unit`."""
+    unit: float | None = None
+    gate_weight: float = 1.0
+    """The share of `network_move` that is in `mean`."""
+    head_scale: float | None = None
+    """What the spread head says, whether or not `scale` is made of it."""
+    ewma_scale: float | None = None
+    spread: str = "ewma"
+    """What `scale` is of, and the order in which it was looked for, such as "linear>ewma"."""
+    spread_order: str = "ewma"
+    spread_reason: str = ""
+    panel_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +137,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class SeriesNight:
-    """All that one night adds to the ledger for one series: stored whole or not at all."""
+    """All that one night adds to the ledger for one series: stored whole or not at all.
+
+    `rejected` is a refit that is stored and not used, beside the `model` that is.
+    """
 
     series_id: int
     outcome: Outcome
@@ -169,24 +150,36 @@ class SeriesNight:
     model: ModelVersion | None = None
     forecasts: tuple[Forecast, ...] = ()
     completes_backfill: bool = False
-
-
-Hit = tuple[int, date, bool, bool]
-"""(horizon, cutoff, inside80, inside95): what a tracker learns from."""
+    gates: tuple[Gate, ...] = ()
+    rejected: ModelVersion | None = None
 
 
 @dataclass(frozen=True)
 class Knowledge:
     """What the ledger knows of one series when its night begins.
 
-    `hits_by_then` is given on a night that is older than a stored outcome, from which the trackers
-    may have learned: the outcomes that were known by then.
+    Attributes:
+        pending: forecasts whose outcome may be known now.
+        trackers: in their newest state.
+        model: the newest accepted version, or the pinned one.
+        lessons_by_then: on a night that is older than a stored outcome, from which the states may
+            have learned: the outcomes that were known by then.
+        gates: in their newest state.
+        attempt: cutoff and fingerprint of the newest version, rejected ones included.
+        pinned: `model` is held by the user.
+        panel: the newest version that was trained on all series.
+        revised_bars: bars of the night's past that were revised since `model` was stored.
     """
 
     pending: tuple[Pending, ...] = ()
     trackers: tuple[Tracker, ...] = ()
     model: ModelVersion | None = None
-    hits_by_then: tuple[Hit, ...] | None = None
+    lessons_by_then: tuple[Lesson, ...] | None = None
+    gates: tuple[Gate, ...] = ()
+    attempt: tuple[date, str] | None = None
+    pinned: bool = False
+    panel: ModelVersion | None = None
+    revised_bars: int = 0
 
 
 @dataclass(frozen=True)

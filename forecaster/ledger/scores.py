@@ -1,18 +1,17 @@
-"""Store outcomes once, and with them what follows: running sums and tracker states."""
+"""Store outcomes once, and with them what follows: running sums, trackers and gates."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, text
 
-from forecaster.ledger.door import fields, parts, upsert
-from forecaster.ledger.knowledge import of_backtest
+from forecaster.ledger.door import fields, of_backtest, parts, upsert
 from forecaster.ledger.records import Night, Score, SeriesNight, Stamp
-from forecaster.ledger.schema import awaiting, score, tracker
+from forecaster.ledger.schema import awaiting, gate, score, tracker
 from forecaster.ledger.tallies import add_scores
 
 Cell = tuple[int, int]
-"""(series id, horizon): what a pair of trackers belongs to."""
+"""(series id, horizon): what trackers and gates belong to. They learn together, or not at all."""
 
 
 def store_scores(
@@ -20,8 +19,8 @@ def store_scores(
 ) -> None:
     """Store the scores of forecasts that still wait, inside the caller's transaction.
 
-    Trackers that another program has taught since this night's work began stay as they are, and
-    the outcomes that they did not learn from say so.
+    States that another program has taught since this night's work began stay as they are, and the
+    outcomes that they did not learn from say so.
     """
     found = [(one.series_id, known) for one in fresh for known in one.scores]
     waiting = _still_waiting(connection, [known.pending.forecast_id for _, known in found])
@@ -36,21 +35,25 @@ def store_scores(
         for part in parts([known.pending.forecast_id for _, known in scored]):
             connection.execute(delete(awaiting).where(awaiting.c.forecast_id.in_(part)))
         add_scores(connection, scored, backtest_id=night.backtest_id)
-    states = [
-        {**fields(state), "series_id": one.series_id, "backtest_id": night.backtest_id}
-        for one in fresh
-        for state in one.trackers
-        if (one.series_id, state.horizon) not in overtaken
-    ]
-    t = tracker.c
-    keys = [t.series_id, text("coalesce(backtest_id, 0)"), t.horizon, t.level]
-    upsert(connection, tracker, states, keys=keys)
+    for table, key in ((tracker, "level"), (gate, "head")):
+        rows = [
+            {**fields(state), "series_id": one.series_id, "backtest_id": night.backtest_id}
+            for one in fresh
+            for state in (one.trackers if table is tracker else one.gates)
+            if (one.series_id, state.horizon) not in overtaken
+        ]
+        c = table.c
+        keys = [c.series_id, text("coalesce(backtest_id, 0)"), c.horizon, c[key]]
+        upsert(connection, table, rows, keys=keys)
 
 
 def _overtaken(
     connection: Connection, night: Night, fresh: Sequence[SeriesNight], waiting: set[int]
 ) -> set[Cell]:
-    """Return the cells whose trackers are not those that the night's work began with."""
+    """Return the cells whose states are not those that the night's work began with.
+
+    The trackers tell: they have learned from every outcome that a gate has learned from.
+    """
     stored = _outcomes(connection, night, [one.series_id for one in fresh])
     found: set[Cell] = set()
     for one in fresh:
@@ -87,6 +90,7 @@ def _row(known: Score, stamp: Stamp, *, overtaken: bool) -> dict[str, object]:
         "inside80": known.inside80,
         "inside95": known.inside95,
         "eta": None if overtaken else known.eta,
+        "actual_move": known.actual_move,
         "scored_at": stamp.now,
     }
 

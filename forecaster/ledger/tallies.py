@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, case, func, select, text
 
-from forecaster.ledger.door import parts, upsert
-from forecaster.ledger.knowledge import of_backtest
+from forecaster.ledger.door import of_backtest, parts, upsert
 from forecaster.ledger.records import Score
 from forecaster.ledger.schema import forecast, score, tally
 from forecaster.ledger.types import Whole
@@ -16,7 +15,11 @@ from forecaster.ledger.types import Whole
 SUMS = (
     "n", "sum_error", "sum_abs_error", "sum_squared_error", "sum_baseline_abs_error",
     "sum_baseline_squared_error", "covered80", "covered95", "sum_width80", "sum_width95",
+    "sum_gain", "sum_gain_squared",
 )  # fmt: skip
+
+LARGEST_GAIN = 1e100
+"""Of an interval that was almost nothing: its square can still be stored."""
 
 Cell = tuple[int, str, int | None, int]
 """(series id, kind, backtest id, horizon)"""
@@ -41,7 +44,7 @@ def add_scores(
 
 
 def _terms(known: Score) -> dict[str, float]:
-    said = known.pending
+    said, gain = known.pending, _gain(known)
     return {
         "n": 1,
         "sum_error": known.error,
@@ -53,7 +56,20 @@ def _terms(known: Score) -> dict[str, float]:
         "covered95": int(known.inside95),
         "sum_width80": said.hi80 - said.lo80,
         "sum_width95": said.hi95 - said.lo95,
+        "sum_gain": gain,
+        "sum_gain_squared": gain * gain,
     }
+
+
+def _gain(known: Score) -> float:
+    """Return what the squared error gained on the baseline's, in squared widths of 80 %.
+
+    So that calm and wild times count alike. Nothing is gained where the interval has no width.
+    """
+    width = known.pending.hi80 - known.pending.lo80
+    gained = known.baseline_error * known.baseline_error - known.error * known.error
+    squared = width * width
+    return min(max(gained / squared, -LARGEST_GAIN), LARGEST_GAIN) if squared else 0.0
 
 
 def _row(cell: Cell, sums: Mapping[str, float]) -> dict[str, Any]:
@@ -67,7 +83,16 @@ def _row(cell: Cell, sums: Mapping[str, float]) -> dict[str, Any]:
         **sums,
         "rmse": math.sqrt(sums["sum_squared_error"] / n),
         "baseline_rmse": math.sqrt(sums["sum_baseline_squared_error"] / n),
+        "gain_t": gain_t(sums["sum_gain"], sums["sum_gain_squared"], horizon),
     }
+
+
+def gain_t(gain: float, squared: float, horizon: int) -> float:
+    """Return the t value of a sum of gains, outcomes of neighbouring cutoffs being one story.
+
+    Those of horizon h overlap in h - 1 sessions: in the worst case the variance is h times as big.
+    """
+    return gain / math.sqrt(horizon * squared) if squared else 0.0
 
 
 def _read(
@@ -88,12 +113,23 @@ def disagreements(connection: Connection) -> list[str]:
     """Return the cells whose sums differ from a recomputation over all scores."""
     f, o = forecast.c, score.c
     squared_baseline = o.baseline_abs_error * o.baseline_abs_error
+    width = f.hi80 - f.lo80
+    gained = (squared_baseline - o.error * o.error) / func.nullif(width * width, 0)
+    gain = func.coalesce(
+        case(
+            (gained > LARGEST_GAIN, LARGEST_GAIN),
+            (gained < -LARGEST_GAIN, -LARGEST_GAIN),
+            else_=gained,
+        ),
+        0.0,
+    )
     recomputed = connection.execute(
         select(f.series_id, f.kind, f.backtest_id, f.horizon, func.count(), func.sum(o.error),
                func.sum(o.abs_error), func.sum(o.error * o.error), func.sum(o.baseline_abs_error),
                func.sum(squared_baseline), func.sum(o.inside80, type_=Whole),
                func.sum(o.inside95, type_=Whole),
-               func.sum(f.hi80 - f.lo80), func.sum(f.hi95 - f.lo95))
+               func.sum(width), func.sum(f.hi95 - f.lo95), func.sum(gain),
+               func.sum(gain * gain))
         .join(score, o.forecast_id == f.id)
         .group_by(f.series_id, f.kind, f.backtest_id, f.horizon)
     )  # fmt: skip
@@ -113,7 +149,16 @@ def _same(expected: Mapping[str, Any] | None, kept: Any) -> bool:
     if expected is None or kept is None:
         return False
     # The order of additions differs; nothing else may.
+    near = {
+        "sum_error": math.sqrt(expected["n"] * expected["sum_squared_error"]),
+        "sum_gain": math.sqrt(expected["n"] * expected["sum_gain_squared"]),
+    }
     return all(
-        math.isclose(float(expected[name]), getattr(kept, name), rel_tol=1e-9, abs_tol=1e-9)
+        math.isclose(
+            float(expected[name]),
+            getattr(kept, name),
+            rel_tol=1e-9,
+            abs_tol=1e-9 * max(1.0, near.get(name, 0.0)),
+        )
         for name in SUMS
     )

@@ -9,12 +9,14 @@ from forecaster.model.activations import ACTIVATIONS, Activation, get_activation
 from forecaster.model.artefact import digest, network_from_bytes, network_to_bytes
 from forecaster.model.cell import backward, forward, init_params, loss_and_gradients
 from forecaster.model.extras import Beside, fields_of
+from forecaster.model.lesson import bars_needed
 from forecaster.model.losses import Huber, Loss, Pinball, Squared
+from forecaster.model.motion import Motion
 from forecaster.model.network import Network, TrainingSummary
 from forecaster.model.recursive import roll_out
-from forecaster.model.scale import apply_move, ewma_scale, floored_scale, moves
+from forecaster.model.scale import ewma_scale, floored_scale
 from forecaster.model.tracker import next_quantile, start_quantile
-from forecaster.model.training import bars_needed, train_network
+from forecaster.model.training import train_network, validation_loss
 
 if TYPE_CHECKING:
     from forecaster.model.regressor import RNNRegressor
@@ -25,12 +27,12 @@ __all__ = [
     "Beside",
     "Huber",
     "Loss",
+    "Motion",
     "Network",
     "Pinball",
     "RNNRegressor",
     "Squared",
     "TrainingSummary",
-    "apply_move",
     "backward",
     "bars_needed",
     "digest",
@@ -41,13 +43,13 @@ __all__ = [
     "get_activation",
     "init_params",
     "loss_and_gradients",
-    "moves",
     "network_from_bytes",
     "network_to_bytes",
     "next_quantile",
     "roll_out",
     "start_quantile",
     "train_network",
+    "validation_loss",
 ]
 
 

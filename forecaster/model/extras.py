@@ -7,17 +7,20 @@ depend on nothing later than their own session.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from forecaster.errors import DataError
-from forecaster.model.scale import SMALLEST_SCALE, Floats, ValuesKind, floored_scale, path
+from forecaster.model.motion import Motion
+from forecaster.model.scale import SMALLEST_SCALE, Floats, ValuesKind, ewma, floored_scale
 from forecaster.model.windows import INPUT_LIMIT, clipped
 
 FIELDS = ("open", "high", "low", "close", "volume")
 ROLLING = 20  # sessions of the rolling volatility
+AVERAGES = (20, 63, 250)  # sessions of the slow averages: about a month, a quarter and a year
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +51,17 @@ def fields_of(names: Sequence[str]) -> list[str]:
 @dataclass(frozen=True, eq=False)
 class _Column:
     values: Floats  # (n,)
-    shift: Floats | float = 0.0  # (n,), or the same for all
-    scale: Floats | float = 1.0
+    shift: Floats | None = None  # (n,), or 0 for all
+    scale: Floats | None = None  # (n,), or 1 for all
+
+    def windows(self, places: NDArray[np.intp]) -> Floats:
+        """What windows read at these places (k, T), scaled as known at the last of each."""
+        seen, ends = self.values[places], places[:, -1:]
+        if self.shift is not None:
+            seen = seen - self.shift[ends]
+        if self.scale is not None:
+            seen = seen / self.scale[ends]
+        return clipped(seen, INPUT_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -58,18 +70,18 @@ class Extras:
 
     Args:
         names: of the inputs, in the order in which the network reads them.
-        kind: "price" where moves are log returns, "difference" where they are differences.
+        motion: of the series; fields that are prices move likewise.
         decay: of the EWMA that scales moves.
     """
 
     names: tuple[str, ...]
-    kind: ValuesKind
+    motion: Motion
     decay: float
 
     @property
     def width(self) -> int:
         """How many inputs a step has beside the series itself, E."""
-        return sum(2 if name == "weekday" else 1 for name in self.names)
+        return sum(_WIDTHS.get(name, 1) for name in self.names)
 
     def windows(
         self, values: Floats, beside: Beside | None, ends: NDArray[np.intp], lookback: int
@@ -78,7 +90,7 @@ class Extras:
 
         Args:
             values: (m,), those of the series.
-            beside: of the same m sessions.
+            beside: of the same m sessions; None where the inputs are made of the series alone.
             ends: (n,), none before lookback - 1.
             lookback: T.
 
@@ -90,15 +102,19 @@ class Extras:
             return np.empty((len(ends), lookback, 0))
         context = _Context(values, _checked(beside, self.names, len(values)), self)
         columns = [column for name in self.names for column in _MAKERS[name](context)]
-        return np.stack([_windowed(column, ends, lookback) for column in columns], axis=2)
+        places = ends[:, np.newaxis] + np.arange(1 - lookback, 1)  # (n, T)
+        return np.stack([column.windows(places) for column in columns], axis=2)
 
 
 def _checked(beside: Beside | None, names: Sequence[str], count: int) -> Beside:
-    missing = [name for name in fields_of(names) if beside is None or name not in beside.fields]
+    fields = fields_of(names)
+    if not fields and "weekday" not in names:
+        return Beside(np.empty(0, dtype="datetime64[D]"), {})
+    missing = [name for name in fields if beside is None or name not in beside.fields]
     if beside is None or missing:
         needed = ", ".join(missing) or "the sessions"
         raise ValueError(f"extra inputs {', '.join(names)} need {needed} beside the values")
-    lengths = {len(beside.sessions), *(len(beside.fields[name]) for name in fields_of(names))}
+    lengths = {len(beside.sessions), *(len(beside.fields[name]) for name in fields)}
     if lengths != {count}:
         raise ValueError(f"beside {count} values stand columns of {sorted(lengths)}")
     return beside
@@ -112,24 +128,42 @@ class _Context:
     beside: Beside
     extras: Extras
 
-    def moves(self, name: str = "") -> Floats:
-        """The moves (n,) of a field, or of the series itself; 0 for the first session."""
-        steps = path(self.values, self.extras.kind)
+    @cached_property
+    def moves(self) -> Floats:
+        """The steps (n,) of the series itself; 0 where there is none yet."""
+        return self.padded(self.extras.motion.steps(self.values))
+
+    @cached_property
+    def sigma(self) -> Floats:
+        """The size of the series' steps as known at each session, (n,)."""
+        return self.scale(self.moves, self.extras.motion.kind)
+
+    def field_moves(self, name: str) -> Floats:
+        """As `moves`, of a field."""
         if name == "volume":  # may be 0; one share more or less is nothing
-            steps = _log(1.0 + self.beside.fields[name], "1 + volume")
-        elif name:
-            steps = self.path(name)
-        return np.diff(steps, prepend=steps[0])
+            path = _log(1.0 + self.beside.fields[name], "1 + volume")
+        else:
+            path = self.path(name)
+        return self.padded(path[self.lag :] - path[: -self.lag])
 
     def path(self, name: str) -> Floats:
         """What the moves of a price field are differences of, (n,)."""
         field = self.beside.fields[name]
-        return field if self.extras.kind == "difference" else _log(field, name)
+        return field if self.extras.motion.kind == "difference" else _log(field, name)
 
     def scale(self, moves: Floats, kind: ValuesKind) -> Floats:
-        """The size of moves as known at each session, (n,)."""
-        known = floored_scale(moves[1:], self.extras.decay, kind)
-        return np.concatenate([[1.0], known])  # before the first move nothing is known
+        """The size of moves as known at each session, (n,); 1 before the first."""
+        known = floored_scale(moves[self.lag :], self.extras.decay, kind)
+        return np.concatenate([np.ones(self.lag), known])
+
+    @property
+    def lag(self) -> int:
+        """Sessions without a step."""
+        return self.extras.motion.lag
+
+    def padded(self, steps: Floats) -> Floats:
+        """Steps (n - lag,) as (n,)."""
+        return np.concatenate([np.zeros(self.lag), steps])
 
 
 def _log(field: Floats, name: str) -> Floats:
@@ -148,8 +182,8 @@ def _field(name: str) -> Callable[[_Context], list[_Column]]:
     """The moves of a field in units of their own size, as the series itself is read."""
 
     def columns(context: _Context) -> list[_Column]:
-        moves = context.moves(name)
-        kind = "price" if name == "volume" else context.extras.kind
+        moves = context.field_moves(name)
+        kind = "price" if name == "volume" else context.extras.motion.kind
         return [_Column(moves, scale=context.scale(moves, kind))]
 
     return columns
@@ -157,27 +191,38 @@ def _field(name: str) -> Callable[[_Context], list[_Column]]:
 
 def _abs_return(context: _Context) -> list[_Column]:
     """|r_i| / sigma_t, with r the moves of the series and sigma their EWMA scale."""
-    moves = context.moves()
-    return [_Column(np.abs(moves), scale=context.scale(moves, context.extras.kind))]
+    return [_Column(np.abs(context.moves), scale=context.sigma)]
 
 
 def _range(context: _Context) -> list[_Column]:
     """log(high_i / low_i) / sigma_t, or (high_i - low_i) / sigma_t."""
-    moves = context.moves()
-    height = context.path("high") - context.path("low")
-    return [_Column(height, scale=context.scale(moves, context.extras.kind))]
+    return [_Column(context.path("high") - context.path("low"), scale=context.sigma)]
 
 
 def _volatility(context: _Context) -> list[_Column]:
     """log(s_i / sigma_t), with s the root mean square of the last 20 moves."""
-    moves = context.moves()
-    sigma = context.scale(moves, context.extras.kind)
+    moves, sigma, lag = context.moves, context.sigma, context.lag
     squares = np.concatenate([np.zeros(ROLLING - 1), moves * moves])
-    counts = np.minimum(np.arange(len(moves)), ROLLING)  # the first session has no move
-    mean = sliding_window_view(squares, ROLLING).sum(axis=1) / np.maximum(counts, 1)
+    counts = np.clip(np.arange(len(moves)) - lag + 1, 1, ROLLING)  # the first have no move
+    mean = sliding_window_view(squares, ROLLING).sum(axis=1) / counts
     rolling = np.maximum(np.sqrt(mean), SMALLEST_SCALE * sigma)
-    rolling[0] = sigma[0]
+    rolling[:lag] = sigma[:lag]
     return [_Column(np.log(rolling), shift=np.log(sigma))]
+
+
+def _averages(context: _Context) -> list[_Column]:
+    """(p_i - A_i) / (sigma_t sqrt(k / 3)): how far the series has left its average of k sessions.
+
+    p is the logarithm of a price, or the value itself, and A its exponential average with decay
+    1 - 2 / (k + 1), started at the first value. A random walk is about sqrt(k) / 2 of its moves
+    away from it, so that the three are of one size.
+    """
+    path = context.extras.motion.path(context.values)
+    away = [path - ewma(path, 1.0 - 2.0 / (k + 1.0)) for k in AVERAGES]
+    return [
+        _Column(one, scale=context.sigma * (k / 3.0) ** 0.5)
+        for k, one in zip(AVERAGES, away, strict=True)
+    ]
 
 
 def _weekday(context: _Context) -> list[_Column]:
@@ -187,18 +232,12 @@ def _weekday(context: _Context) -> list[_Column]:
     return [_Column(np.sin(angle)), _Column(np.cos(angle))]
 
 
+_WIDTHS: Mapping[str, int] = {"averages": len(AVERAGES), "weekday": 2}
 _MAKERS: Mapping[str, Callable[[_Context], list[_Column]]] = {
     **{field: _field(field) for field in FIELDS},
+    "averages": _averages,
     "abs_return": _abs_return,
     "range": _range,
     "volatility": _volatility,
     "weekday": _weekday,
 }
-
-
-def _windowed(column: _Column, ends: NDArray[np.intp], lookback: int) -> Floats:
-    """The column (n,) as windows (k, T) with these ends."""
-    seen = sliding_window_view(column.values, lookback)[ends - (lookback - 1)]
-    shift = np.broadcast_to(column.shift, column.values.shape)[ends, np.newaxis]
-    scale = np.broadcast_to(column.scale, column.values.shape)[ends, np.newaxis]
-    return clipped((seen - shift) / scale, INPUT_LIMIT)

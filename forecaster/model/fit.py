@@ -50,6 +50,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def last_targets(self) -> Array:
+        """The targets of the last step, (n, O)."""
+        return self.y if self.y.ndim == 2 else self.y[:, -1]
+
     def between(self, start: int, stop: int) -> "Samples":
         """The windows from place `start` to before `stop`."""
         return Samples(self.x[start:stop], self.y[start:stop])
@@ -72,6 +77,11 @@ class Fitted:
 
 
 Progress = Callable[[int, float | None], object]  # epoch, validation loss
+
+
+def counted_from(before: int, progress: Progress) -> Progress:
+    """What tells `progress` of epochs that come after so many others."""
+    return lambda epoch, loss: progress(before + epoch, loss)
 
 
 def fit(
@@ -190,12 +200,24 @@ class _Attempt:
 
 def mean_loss(judge: "_UnrolledBySize", samples: Samples) -> float:
     """The loss of the last step over all samples: what a forecast is judged by."""
-    y = samples.y if samples.y.ndim == 2 else samples.y[:, -1]
+    y = samples.last_targets
     total = 0.0
     for start in range(0, len(y), EVALUATION_BATCH):
         some = slice(start, start + EVALUATION_BATCH)
         total += judge.of_size(samples.x[some]).loss(samples.x[some], y[some]) * len(y[some])
     return total / len(y)
+
+
+def last_outputs(params: Params, x: Array, activation: Activation) -> Array:
+    """What the network says at the last step of windows (n, T, D), (n, O), in its own dtype."""
+    judge = _UnrolledBySize(pack(params), activation, "last", SQUARED)
+    with np.errstate(over="ignore", invalid="ignore"):  # seen in the loss
+        x = x.astype(params["W_hh"].dtype, copy=False)
+        parts = [
+            judge.of_size(some).outputs(some)[0].T.copy()
+            for some in (x[k : k + EVALUATION_BATCH] for k in range(0, len(x), EVALUATION_BATCH))
+        ]
+    return np.concatenate(parts)
 
 
 class _UnrolledBySize:

@@ -12,21 +12,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from forecaster.model.activations import Array
-from forecaster.model.scale import (
-    Floats,
-    ValuesKind,
-    apply_move,
-    constant_values,
-    floored_scale,
-    path,
-)
+from forecaster.model.motion import Motion
+from forecaster.model.scale import Floats, constant_values
 from forecaster.model.windows import (
     INPUT_LIMIT,
     TARGET_LIMIT,
+    ahead_of,
     clipped,
-    moves_ahead,
     per_window,
     relative,
+    seen_from,
     spread_of,
 )
 
@@ -37,6 +32,16 @@ class Encoding(Protocol):
     """What the network reads and what its outputs mean."""
 
     name: ClassVar[InputsName]
+
+    @property
+    def needed(self) -> int:
+        """The fewest values that a forecast can be made from."""
+        ...
+
+    @property
+    def unit(self) -> float:
+        """What an output of 1 is in units that a refit would have too."""
+        ...
 
     @property
     def lookback(self) -> int:
@@ -60,11 +65,11 @@ class Encoding(Protocol):
         ...
 
     def decode(self, outputs: Floats, values: Floats) -> Floats:
-        """Outputs (H,) of the newest window as point forecasts, in the unit of the values."""
+        """Outputs (..., H) of the newest window as point forecasts, in the unit of the values."""
         ...
 
     def baseline(self, x: Array) -> Floats:
-        """The outputs (n, H) for windows x (n, T, 1) that mean "as the last value"."""
+        """The outputs (n, H) for windows x (n, T, 1) that mean the naive forecast."""
         ...
 
     def feedback(self, x: Array, output: Array) -> Array:
@@ -78,42 +83,48 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class Returns:
-    """Moves in units of their own current size.
+    """Steps in units of their own current size.
 
-    Inputs are r_i / sigma_t over the lookback, clipped to +-8, with r_i the log returns (or
-    differences) and sigma_t their EWMA scale at the end of the window. Targets are
-    z_h = move(v_t, v_{t+h}) / (sigma_t sqrt(h)), clipped to +-6. An output of zero is the baseline.
+    Inputs are r_i / sigma_t over the lookback, clipped to +-8, with r_i the steps of the series'
+    motion, log returns (or differences) of a session or of a season, and sigma_t their EWMA scale
+    at the end of the window. Targets are the moves from the baselines b_h to what happened,
+    z_h = move(b_h, v_{t+h}) / (sigma_t root_h), clipped to +-6. An output of zero is the baseline.
     """
 
     lookback: int
     horizon: int
-    kind: ValuesKind
+    motion: Motion
     decay: float
     name: ClassVar[InputsName] = "returns"
+    unit: ClassVar[float] = 1.0
+
+    @property
+    def needed(self) -> int:
+        """Values that give `lookback` steps."""
+        return self.lookback + self.motion.lag
 
     def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
-        """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon."""
-        steps = path(values, self.kind)
-        moves = np.diff(steps)
-        scale = floored_scale(moves, self.decay, self.kind)
-        # Window k reads moves k .. k + lookback - 1 and so ends at value k + lookback.
-        x = sliding_window_view(moves, self.lookback)[: -self.horizon]  # (n, T)
+        """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon - lag + 1."""
+        steps = self.motion.steps(values)
+        scale = self.motion.scale(steps, self.decay)
+        # Window k reads steps k .. k + lookback - 1 and is scaled as known at the last of them.
+        x = sliding_window_view(steps, self.lookback)[: -self.horizon]  # (n, T)
         scale = scale[self.lookback - 1 : -self.horizon]  # (n,)
-        ahead = moves_ahead(steps[1:], self.lookback, self.horizon, every_step)
-        y = per_window(ahead, scale) / self._roots
+        ahead = seen_from(self.motion.ahead(values, self.horizon), self.lookback, every_step)
+        y = per_window(ahead, scale) / self.motion.roots(self.horizon)
         x = clipped(per_window(x, scale), INPUT_LIMIT)
         return x[..., np.newaxis], clipped(y, TARGET_LIMIT)
 
     def newest(self, values: Floats) -> Floats:
         """(1, T, 1); the scale is that of all the values given."""
-        moves, scale = self._moves_and_scale(values)
-        return clipped(moves[-self.lookback :] / scale, INPUT_LIMIT).reshape(1, -1, 1)
+        steps, scale = self._steps_and_scale(values)
+        return clipped(steps[-self.lookback :] / scale, INPUT_LIMIT).reshape(1, -1, 1)
 
     def decode(self, outputs: Floats, values: Floats) -> Floats:
-        """v_t exp(z_h sigma_t sqrt(h)), or v_t + z_h sigma_t sqrt(h); z_h limited like targets."""
-        _, scale = self._moves_and_scale(values)
-        move = clipped(outputs, TARGET_LIMIT) * scale * self._roots
-        return apply_move(float(values[-1]), move, self.kind)
+        """b_h exp(z_h sigma_t root_h), or b_h + z_h sigma_t root_h; z_h limited like targets."""
+        _, scale = self._steps_and_scale(values)
+        move = clipped(outputs, TARGET_LIMIT) * scale * self.motion.roots(self.horizon)
+        return self.motion.apply(self.motion.baselines(values, self.horizon), move)
 
     def baseline(self, x: Array) -> Floats:
         """Zeros (n, H)."""
@@ -124,18 +135,14 @@ class Returns:
         return np.clip(output, -TARGET_LIMIT, TARGET_LIMIT)
 
     def decode_path(self, outputs: Floats, values: Floats) -> Floats:
-        """As `decode`, with the sum of the moves so far, each limited like targets."""
-        _, scale = self._moves_and_scale(values)
+        """As `decode` from the last value, with the sum of the moves so far, each limited."""
+        _, scale = self._steps_and_scale(values)
         move = np.cumsum(clipped(outputs, TARGET_LIMIT)) * scale
-        return apply_move(float(values[-1]), move, self.kind)
+        return self.motion.apply(float(values[-1]), move)
 
-    def _moves_and_scale(self, values: Floats) -> tuple[Floats, float]:
-        moves = np.diff(path(values, self.kind))
-        return moves, float(floored_scale(moves, self.decay, self.kind)[-1])
-
-    @property
-    def _roots(self) -> Floats:
-        return np.arange(1.0, self.horizon + 1.0) ** 0.5
+    def _steps_and_scale(self, values: Floats) -> tuple[Floats, float]:
+        steps = self.motion.steps(values)
+        return steps, float(self.motion.scale(steps, self.decay)[-1])
 
 
 @dataclass(frozen=True)
@@ -151,12 +158,18 @@ class Window:
     lookback: int
     horizon: int
     name: ClassVar[InputsName] = "window"
+    unit: ClassVar[float] = 1.0
+
+    @property
+    def needed(self) -> int:
+        """One more than the window: a move of each of its values."""
+        return self.lookback + 1
 
     def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
         """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
         seen = sliding_window_view(values, self.lookback)[: -self.horizon]  # (n, T)
         spread = spread_of(seen)  # (n,)
-        ahead = moves_ahead(values, self.lookback, self.horizon, every_step)
+        ahead = seen_from(ahead_of(values, self.horizon), self.lookback, every_step)
         y = per_window(ahead, spread)
         return relative(seen, spread), clipped(y, TARGET_LIMIT)
 
@@ -199,11 +212,21 @@ class MinMax:
     high: float
     name: ClassVar[InputsName] = "minmax"
 
+    @property
+    def needed(self) -> int:
+        """One more than the window: a move of each of its values."""
+        return self.lookback + 1
+
+    @property
+    def unit(self) -> float:
+        """The range of the training rows."""
+        return self.high - self.low
+
     def windows(self, values: Floats, *, every_step: bool = False) -> tuple[Floats, Floats]:
         """Inputs (n, T, 1), targets; n = len(values) - lookback - horizon + 1."""
         scaled = self._scaled(values)
         x = sliding_window_view(scaled, self.lookback)[: -self.horizon]  # (n, T)
-        ahead = moves_ahead(scaled, self.lookback, self.horizon, every_step)
+        ahead = seen_from(ahead_of(scaled, self.horizon), self.lookback, every_step)
         now = x if every_step else x[:, -1]
         return x[..., np.newaxis], now[..., np.newaxis] + ahead
 
@@ -237,7 +260,7 @@ def make_encoding(
     *,
     lookback: int,
     horizon: int,
-    kind: ValuesKind,
+    motion: Motion,
     decay: float,
 ) -> Encoding:
     """The encoding of this name, fitted on `training_values` alone where it has to be fitted.
@@ -246,7 +269,7 @@ def make_encoding(
         DataError: the training values are all the same (code "constant"), for "minmax".
     """
     if name == "returns":
-        return Returns(lookback, horizon, kind, decay)
+        return Returns(lookback, horizon, motion, decay)
     if name == "window":
         return Window(lookback, horizon)
     low, high = float(training_values.min()), float(training_values.max())

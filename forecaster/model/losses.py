@@ -6,6 +6,7 @@ outputs stand on the axis before the last, so that a loss may treat each output 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -110,6 +111,59 @@ class Pinball:
     @property
     def _text(self) -> str:
         return ", ".join(f"{level:g}" for level in self.levels)
+
+
+@dataclass(frozen=True)
+class StudentT:
+    """For outputs u that are the logarithm of a scale, and targets y = log |z| of what happened.
+
+    The negative log likelihood of z under Student's t with nu degrees of freedom (`freedom`) and
+    scale exp(u) is, but for a constant, u + (nu + 1)/2 log(1 + z^2 exp(-2u) / nu). With e = u - y,
+    for which z^2 exp(-2u) = exp(-2e), that is
+
+        y + e + (nu + 1)/2 log(1 + a),    a = exp(-2e) / nu
+
+    where y is no affair of the output: what is left is the cost of the error e. It is convex and
+    least at e = 0; a scale too wide costs 1 for each unit of its logarithm, one too narrow nu.
+    """
+
+    freedom: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no Student t."""
+        if not 0.0 < self.freedom < float("inf"):
+            raise ValueError(f"freedom is {self.freedom:g}: it must be above 0")
+
+    def costs(self, error: Array) -> Array:
+        """E + (nu + 1)/2 log(1 + a), for each."""
+        log_a = -2.0 * error - log(self.freedom)
+        costs: Array = np.log1p(np.exp(-np.abs(log_a)))  # with what is next added, log(1 + a)
+        costs += np.maximum(log_a, 0.0)
+        costs *= (self.freedom + 1.0) / 2.0
+        costs += error
+        return costs
+
+    def total(self, error: Array) -> float:
+        """Sum the costs."""
+        return float(np.sum(self.costs(error)))
+
+    def slope(self, error: Array, factor: float) -> None:
+        """1 - (nu + 1) a / (1 + a)."""
+        error[...] = self._share(error)
+        error *= -(self.freedom + 1.0) * factor
+        error += factor
+
+    def curvatures(self, error: Array) -> Array:
+        """2 (nu + 1) a / (1 + a)^2, the second derivative, for each."""
+        share = self._share(error)
+        return 2.0 * (self.freedom + 1.0) * share * (1.0 - share)
+
+    def _share(self, error: Array) -> Array:
+        """Of nu + 1, what the slope takes: a / (1 + a) = (1 + tanh(log(a) / 2)) / 2."""
+        share: Array = np.tanh(-error - log(self.freedom) / 2.0)
+        share += 1.0
+        share *= 0.5
+        return share
 
 
 SQUARED = Squared()

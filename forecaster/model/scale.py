@@ -1,4 +1,4 @@
-"""Moves between values, and the EWMA that says how large they are at present."""
+"""Exponentially weighted means, and what they say of how large moves are at present."""
 
 from itertools import accumulate
 from math import log
@@ -16,44 +16,42 @@ SMALLEST_SCALE = 1e-5  # of a log return; for differences, relative to their roo
 BLOCK = 128
 
 
-def path(values: Floats, kind: ValuesKind) -> Floats:
-    """What moves are differences of: the logarithm of prices, or the values themselves.
+def ewma(numbers: Floats, decay: float) -> Floats:
+    """The exponentially weighted mean of the numbers so far, started at the first one.
 
-    Raises:
-        DataError: a price that has no logarithm (code "non_positive").
-    """
-    if kind == "difference":
-        return values
-    if np.any(values <= 0.0):
-        first = int(np.argmax(values <= 0.0))
-        raise DataError(
-            f"value {first + 1} of {len(values)} is {values[first]:g}, and a log return needs "
-            "positive prices",
-            remedy='set values = "difference" for this series, or correct the value',
-            code="non_positive",
-        )
-    return np.log(values)
-
-
-def moves(values: Floats, kind: ValuesKind) -> Floats:
-    """From each value to the next: log(v_t / v_{t-1}) for "price", v_t - v_{t-1} for "difference".
+    m_t = decay m_{t-1} + (1 - decay) x_t, with m_0 = x_0. Entry t depends on numbers 0 to t alone,
+    to the last bit.
 
     Args:
-        values: (n,), oldest first.
-        kind: "price" or "difference".
+        numbers: (n,), oldest first.
+        decay: between 0 and 1, both excluded.
 
     Returns:
-        (n - 1,)
+        (n,)
 
     Raises:
-        DataError: a price that has no logarithm (code "non_positive").
+        ValueError: `decay` is out of range.
     """
-    return np.diff(path(values, kind))
-
-
-def apply_move(value: float | Floats, move: float | Floats, kind: ValuesKind) -> Floats:
-    """The value that lies one move after `value`: v exp(move), or v + move."""
-    return np.asarray(value * np.exp(move) if kind == "price" else value + move, dtype=np.float64)
+    if not 0.0 < decay < 1.0:
+        raise ValueError(f"decay is {decay}: it must lie between 0 and 1")
+    if len(numbers) == 0:
+        return np.empty(0)
+    # Within a block, m_t = decay^(t+1) (carry + sum_i (1 - decay) x_i / decay^(i+1)): a cumulative
+    # sum, in which the newest terms weigh most. A block is short enough for decay^-length to be
+    # finite.
+    length = max(1, min(BLOCK, int(200.0 / -log(decay))))
+    blocks = np.zeros((-(-len(numbers) // length), length))
+    flat = blocks.reshape(-1)
+    np.multiply(numbers, 1.0 - decay, out=flat[: len(numbers)])
+    flat[0] = numbers[0]
+    faded = decay ** np.arange(1.0, length + 1.0)
+    blocks /= faded
+    inside = np.cumsum(blocks, axis=1)
+    inside *= faded
+    over = float(faded[-1])  # what is left of a block's end at the end of the next
+    carry = list(accumulate(inside[:, -1].tolist(), lambda m, last: over * m + last))
+    inside[1:] += np.array(carry[:-1])[:, np.newaxis] * faded
+    return inside.reshape(-1)[: len(numbers)]
 
 
 def ewma_scale(moves: Floats, decay: float) -> Floats:
@@ -73,23 +71,7 @@ def ewma_scale(moves: Floats, decay: float) -> Floats:
     Raises:
         ValueError: `decay` is out of range.
     """
-    if not 0.0 < decay < 1.0:
-        raise ValueError(f"decay is {decay}: it must lie between 0 and 1")
-    if len(moves) == 0:
-        return np.empty(0)
-    # Within a block, v_t = decay^(t+1) (carry + sum_i (1 - decay) r_i^2 / decay^(i+1)): a
-    # cumulative sum, of positive terms only. A block is short enough for decay^-length to be
-    # finite.
-    length = max(1, min(BLOCK, int(200.0 / -log(decay))))
-    added = (1.0 - decay) * moves * moves
-    added[0] = moves[0] * moves[0]
-    blocks = np.zeros((-(-len(moves) // length), length))
-    blocks.ravel()[: len(moves)] = added
-    faded = decay ** np.arange(1.0, length + 1.0)
-    inside = np.cumsum(blocks / faded, axis=1) * faded
-    carry = list(accumulate(inside[:, -1], lambda v, last: faded[-1] * v + last))
-    inside[1:] += np.array(carry[:-1])[:, np.newaxis] * faded
-    return np.sqrt(inside.ravel()[: len(moves)])
+    return np.sqrt(ewma(moves * moves, decay))
 
 
 def floored_scale(moves: Floats, decay: float, kind: ValuesKind) -> Floats:

@@ -8,9 +8,11 @@ section 2.1.
 
 Whatever the outcomes: those of horizon h come h sessions late, so that h more misses may follow
 once q is wide enough. As long as no score exceeds s, and q starts no higher, q stays at or under
-s + h eta, and over n outcomes the share of misses exceeds 1 - level by at most (s + h eta) /
-(eta n). It falls short of it by no more than that either, as long as q never has to be cut off at
-0, which scores of at least h eta (1 - level) guarantee.
+s + h eta. Over any n outcomes in a row, q moves by eta times the misses beyond their nominal
+number, or by more where it is cut off at 0; therefore the share of misses exceeds 1 - level by at
+most (s + h eta) / (eta n). It falls short of it by no more than that either, as long as q never has
+to be cut off, which scores of at least h eta (1 - level) guarantee. Nothing else is asked of the
+scores: they may be chosen by an adversary who sees every q.
 """
 
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ from types import MappingProxyType
 START_QUANTILES: Mapping[float, float] = MappingProxyType(
     {0.80: 1.1432148684060783, 0.95: 1.9911641278965477}
 )
+
+REMEMBERED = 126  # outcomes in a discounted coverage
 
 
 def start_quantile(level: float) -> float:
@@ -47,3 +51,16 @@ def next_quantile(q: float, inside: bool, level: float, eta: float) -> float:
         eta: the step; 0.02 is slow and sharp, 0.05 adapts faster.
     """
     return max(0.0, q + eta * ((not inside) - (1.0 - level)))
+
+
+def next_coverage(coverage: float, inside: bool) -> float:
+    """The discounted share of outcomes inside the interval, after one more.
+
+    What it remembers are about the last 126 outcomes, half a year of sessions. It starts at the
+    level; it is what people are shown, and nothing is steered by it.
+
+    Args:
+        coverage: the share before it.
+        inside: whether the outcome lay inside.
+    """
+    return coverage + (inside - coverage) / REMEMBERED

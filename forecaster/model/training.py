@@ -1,150 +1,162 @@
 """From values to a fitted network."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecaster.errors import DataError
 from forecaster.model.activations import Activation, Array
 from forecaster.model.cell import init_params
-from forecaster.model.extras import Beside, Extras
-from forecaster.model.fit import Fitted, Progress, Recipe, Samples, fit
-from forecaster.model.inputs import Encoding, make_encoding
-from forecaster.model.losses import QUANTILES, Loss, get_loss
-from forecaster.model.network import Network, TrainingSummary, as_series
-from forecaster.model.scale import Floats, ValuesKind, constant_values
-from forecaster.model.tracker import start_quantile
-from forecaster.model.windows import split_windows, windows_needed
+from forecaster.model.extras import Beside
+from forecaster.model.fit import (
+    Fitted,
+    Progress,
+    Recipe,
+    Samples,
+    counted_from,
+    fit,
+    last_outputs,
+)
+from forecaster.model.inputs import Encoding
+from forecaster.model.lesson import Lesson, make_lesson, make_samples
+from forecaster.model.losses import Loss, get_loss
+from forecaster.model.motion import Motion
+from forecaster.model.network import Network, TrainingSummary
+from forecaster.model.scale import Floats
+from forecaster.model.spread import fit_linear
 
 if TYPE_CHECKING:
     from forecaster.config import ModelSettings
-
-FEWEST_WINDOWS = 50  # that a network is trained on
-
-
-def bars_needed(settings: "ModelSettings") -> int:
-    """The fewest values with which a network can be trained.
-
-    lookback + h + n, where h is the horizon (1 for recursive forecasts) and n is the smallest
-    number of windows that leaves 50 to train on: n - max(1, floor(validation n)) - h >= 50, or
-    n = 50 without validation.
-    """
-    windows = windows_needed(FEWEST_WINDOWS, settings.validation, settings.targets)
-    return settings.lookback + settings.targets + windows
 
 
 def train_network(
     values: ArrayLike,
     settings: "ModelSettings",
     *,
-    values_kind: ValuesKind,
+    motion: Motion,
     activation: Activation,
     rng: np.random.Generator,
     beside: Beside | None = None,
+    ranges: Floats | None = None,
     progress: Progress | None = None,
 ) -> Network:
-    """Train a network on values up to the cutoff.
+    """Train a network on values up to the cutoff, and fit the spread beside it.
 
     Args:
         values: (n,), oldest first, the last one at the cutoff; of these the newest
             `settings.history` are used.
         settings: inputs, sizes and the training.
-        values_kind: "price" or "difference".
+        motion: how the values move.
         activation: f.
-        rng: draws the first weights and the order of the windows.
+        rng: draws the first weights and the order of the windows, for each member apart.
         beside: of the same sessions, where there are extra inputs.
-        progress: called after each epoch with its number and the validation loss.
+        ranges: of the same sessions, (n,), how far highs lie from lows; None for values alone.
+        progress: called after each epoch of each member with its number, which goes on from
+            member to member, and the member's validation loss.
 
     Raises:
         DataError: "too_few_bars", "constant", "non_positive" or "not_finite".
         TrainingError: a loss or gradient was not finite (code "diverged").
     """
-    given = as_series(values)
-    values = given[-settings.history :]
-    beside = beside and beside.between(len(given) - len(values), len(given))
-    _check_enough(values, settings)
-    lesson = _lesson(values, beside, settings, values_kind)
-    fitted = fit(
-        _first_params(rng, lesson, settings, activation),
-        lesson.training,
-        lesson.held_back,
-        _recipe(settings),
-        activation=activation,
-        rng=rng,
-        progress=progress,
-    )
+    lesson = make_lesson(values, beside, settings, motion)
+    fitted = _fit_members(lesson, settings, activation, rng, progress)
+    members = tuple(each.params for each in fitted)
+    ranges = None if ranges is None else ranges[-len(lesson.values) :]
     return Network(
-        params=fitted.params,
+        members=members,
         encoding=lesson.encoding,
         extras=lesson.extras,
         horizon=settings.horizon,
         quantiles=lesson.quantiles,
         activation=activation,
-        summary=_summary(lesson, fitted, _loss(settings)),
+        summary=_summary(lesson, fitted, _loss(settings), activation),
+        spread=fit_linear(lesson.values, ranges, motion=motion, horizon=settings.horizon),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Lesson:
-    """What a network is taught, and how to read it."""
-
-    encoding: Encoding
-    extras: Extras
-    quantiles: tuple[float, ...]
-    training: Samples
-    held_back: Samples | None
-
-    def first_outputs(self) -> Floats:
-        """What the untouched network says of each target, (O,).
-
-        Zero, the baseline; quantiles lie around it as those of returns do, in units of their scale.
-        """
-        reach = start_quantile(0.80)
-        one = np.array([-reach, 0.0, reach]) if self.quantiles else np.zeros(1)
-        return np.tile(one, self.encoding.horizon)
-
-
-def _lesson(
-    values: Floats, beside: Beside | None, settings: "ModelSettings", kind: ValuesKind
-) -> _Lesson:
-    # Every encoding but "returns", which has to difference, gets one window more.
-    count = len(values) - settings.lookback - settings.targets + (settings.inputs != "returns")
-    training, held_back = split_windows(count, settings.validation, settings.targets)
-    encoding = make_encoding(
-        settings.inputs,
-        values[: len(values) - (count - training)],  # up to the last training target
-        lookback=settings.lookback,
-        horizon=settings.targets,
-        kind=kind,
-        decay=settings.decay,
-    )
-    extras = Extras(tuple(settings.extra_inputs), kind, settings.decay)
-    quantiles = QUANTILES if settings.loss == "pinball" else ()
-    samples = _samples(values, beside, encoding, extras, settings, max(1, len(quantiles)))
-    newest = samples.between(count - held_back, count) if held_back else None
-    return _Lesson(encoding, extras, quantiles, samples.between(0, training), newest)
-
-
-def _samples(
-    values: Floats,
-    beside: Beside | None,
-    encoding: Encoding,
-    extras: Extras,
+def validation_loss(
+    network: Network,
+    values: ArrayLike,
     settings: "ModelSettings",
-    outputs: int,
-) -> Samples:
-    """All windows, with each target as often as it has outputs."""
-    x, y = encoding.windows(values, every_step=settings.loss_on == "all")
-    last = len(values) - encoding.horizon  # one after the end of the last window
-    ends = np.arange(last - len(x), last)
-    others = extras.windows(values, beside, ends, encoding.lookback)
-    return Samples(np.concatenate([x, others], axis=2), np.repeat(y, outputs, axis=-1))
+    beside: Beside | None = None,
+    *,
+    motion: Motion | None = None,
+) -> float | None:
+    """What a network loses on the windows that a training on these values would hold back.
+
+    For the network that this training would give, it is the validation loss of its summary.
+
+    Args:
+        network: trained earlier.
+        values: as for `train_network`.
+        settings: of the training.
+        beside: as for `train_network`.
+        motion: of the values; None where it is known to be the network's.
+
+    Returns:
+        The loss in units of that training, or None where nothing would be held back, or where the
+        network says something else than one trained with these settings would.
+
+    Raises:
+        DataError: as `train_network`.
+    """
+    lesson = make_lesson(values, beside, settings, motion or network.extras.motion)
+    if lesson.held_back is None or not _comparable(network, lesson):
+        return None
+    held_back, own = len(lesson.held_back), network.encoding
+    if len(lesson.values) < own.needed + own.horizon + held_back - 1:
+        return None
+    # Its own windows: the lookback may differ, and with "minmax" the scale does.
+    every = make_samples(lesson.values, lesson.beside, own, network.extras, network.quantiles)
+    newest = every.between(len(every) - held_back, len(every))
+    errors = _errors(network.members, newest, network.activation)
+    return _loss(settings).total(errors * (own.unit / lesson.encoding.unit)) / held_back
+
+
+def _comparable(network: Network, lesson: Lesson) -> bool:
+    own, other = network.encoding, lesson.encoding
+    return (network.extras, network.quantiles, _target(own)) == (
+        lesson.extras, lesson.quantiles, _target(other),
+    )  # fmt: skip
+
+
+def _target(encoding: Encoding) -> dict[str, object]:
+    """What targets mean, but for a scale that is taken from the training rows."""
+    others = {key: value for key, value in vars(encoding).items() if key not in _FITTED}
+    return {**others, "name": encoding.name}
+
+
+_FITTED = ("lookback", "low", "high")
+
+
+def _fit_members(
+    lesson: Lesson,
+    settings: "ModelSettings",
+    activation: Activation,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> list[Fitted]:
+    recipe = _recipe(settings)
+    fitted: list[Fitted] = []
+    for own in rng.spawn(settings.members):
+        before = sum(each.epochs for each in fitted)
+        fitted.append(
+            fit(
+                _first_params(own, lesson, settings, activation),
+                lesson.training,
+                lesson.held_back,
+                recipe,
+                activation=activation,
+                rng=own,
+                progress=progress and counted_from(before, progress),
+            )
+        )
+    return fitted
 
 
 def _first_params(
-    rng: np.random.Generator, lesson: _Lesson, settings: "ModelSettings", activation: Activation
+    rng: np.random.Generator, lesson: Lesson, settings: "ModelSettings", activation: Activation
 ) -> dict[str, Array]:
     start = lesson.first_outputs()
     params = init_params(
@@ -180,36 +192,36 @@ def _loss(settings: "ModelSettings") -> Loss:
     return get_loss(settings.loss, delta=settings.huber_delta)
 
 
-def _summary(lesson: _Lesson, fitted: Fitted, loss: Loss) -> TrainingSummary:
+def _summary(
+    lesson: Lesson, fitted: Sequence[Fitted], loss: Loss, activation: Activation
+) -> TrainingSummary:
+    members = [each.params for each in fitted]
+
+    def mean_loss(samples: Samples) -> float:
+        return loss.total(_errors(members, samples, activation)) / len(samples)
+
+    held_back = lesson.held_back
     return TrainingSummary(
         windows=len(lesson.training),
-        epochs=fitted.epochs,
-        best_epoch=fitted.best_epoch,
-        train_loss=fitted.train_loss,
-        validation_loss=fitted.validation_loss,
-        baseline_loss=_baseline_loss(lesson, lesson.held_back, loss) if lesson.held_back else None,
-        restarts=fitted.restarts,
+        epochs=max(each.epochs for each in fitted),
+        best_epoch=max(each.best_epoch for each in fitted),
+        train_loss=mean_loss(lesson.training),
+        validation_loss=mean_loss(held_back) if held_back else None,
+        baseline_loss=_baseline_loss(lesson, held_back, loss) if held_back else None,
+        restarts=sum(each.restarts for each in fitted),
     )
 
 
-def _baseline_loss(lesson: _Lesson, samples: Samples, loss: Loss) -> float:
-    y = samples.y if samples.y.ndim == 2 else samples.y[:, -1]  # (n, O)
+def _errors(
+    members: Sequence[Mapping[str, Array]], samples: Samples, activation: Activation
+) -> Floats:
+    """How far the members' mean output lies from the targets of the last step, (O, n)."""
+    outputs = [last_outputs(each, samples.x, activation) for each in members]
+    return np.asarray(np.mean(outputs, axis=0, dtype=np.float64) - samples.last_targets).T
+
+
+def _baseline_loss(lesson: Lesson, samples: Samples, loss: Loss) -> float:
+    y = samples.last_targets
     baseline = lesson.encoding.baseline(samples.x[..., :1])  # (n, h)
     outputs = np.repeat(baseline, y.shape[1] // baseline.shape[1], axis=1) + lesson.first_outputs()
-    return loss.total((outputs - y)[..., np.newaxis]) / len(y)
-
-
-def _check_enough(values: Floats, settings: "ModelSettings") -> None:
-    needed = bars_needed(settings)
-    if len(values) < needed:
-        limited = settings.history < needed
-        raise DataError(
-            f"{len(values)} bars are too few: training needs {needed} (lookback "
-            f"{settings.lookback}, horizon {settings.horizon}, validation {settings.validation:g})",
-            remedy=f"set history to {needed} or more"
-            if limited
-            else "wait for more sessions, start earlier, or lower lookback or horizon",
-            code="too_few_bars",
-        )
-    if values.min() == values.max():
-        raise constant_values(values)
+    return loss.total((outputs - y).T) / len(y)

@@ -9,13 +9,17 @@ INPUT_LIMIT = 8.0  # in units of scale: beyond it an input says "very large" and
 TARGET_LIMIT = 6.0
 
 
-def moves_ahead(steps: Floats, lookback: int, horizon: int, every_step: bool) -> Floats:
-    """To each of the `horizon` steps after a window, (n, H); or after each of its steps, (n, T, H).
+def ahead_of(numbers: Floats, horizon: int) -> Floats:
+    """How far each of the next `horizon` numbers lies from each number, (n - H, H)."""
+    future = sliding_window_view(numbers, horizon + 1)  # (n - H, H + 1), row j is j .. j + H
+    return future[:, 1:] - future[:, :1]
 
-    Windows are those of `steps` (m,) that have all their targets in it: n = m - T - H + 1.
+
+def seen_from(ahead: Floats, lookback: int, every_step: bool) -> Floats:
+    """What lies ahead of each step, (m, H), as targets of windows, (m - T + 1, H).
+
+    They are those of a window's last step; or of each of its steps, (m - T + 1, T, H).
     """
-    future = sliding_window_view(steps, horizon + 1)  # (m - H, H + 1), row j is steps j .. j + H
-    ahead = future[:, 1:] - future[:, :1]  # (m - H, H)
     if not every_step:
         return ahead[lookback - 1 :]
     return sliding_window_view(ahead, lookback, axis=0).transpose(0, 2, 1)

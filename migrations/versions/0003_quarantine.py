@@ -1,10 +1,8 @@
 """What was pulled, held and noticed; actions by revision; more states of a run."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from forecaster.migrations.columns import finite, key, known, refers, table
+from forecaster.migrations.columns import finite, key, known, refers, remake, table
 from forecaster.migrations.scripts import run_script
 
 from forecaster.ledger import types
@@ -30,16 +28,6 @@ def upgrade() -> None:
     create_alerts()
     create_pulls()
     run_script("views_0003.sql")
-
-
-def remake(name: str, columns: str, *parts: Any) -> None:
-    """Make a table anew and fill it with its rows, told as the select list `columns`."""
-    # The names are ours.
-    op.execute(sa.text(f"CREATE TEMPORARY TABLE {name}_before AS SELECT {columns} FROM {name}"))  # noqa: S608
-    op.drop_table(name)
-    table(name, *parts)
-    op.execute(sa.text(f"INSERT INTO {name} SELECT * FROM {name}_before"))  # noqa: S608
-    op.execute(sa.text(f"DROP TABLE {name}_before"))
 
 
 def keep_revisions_of_actions() -> None:

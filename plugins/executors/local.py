@@ -32,6 +32,7 @@ class LocalExecutor:
     """A process for each core, started when the work turns out to be long."""
 
     name: ClassVar[str] = "local"
+    local: ClassVar[bool] = True
 
     def __init__(self, options: Mapping[str, Any], folder: Path) -> None:  # noqa: ARG002 - contract
         self._wanted = read_options(LocalOptions, options, f"plugins.{self.name}").workers

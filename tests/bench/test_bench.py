@@ -75,41 +75,30 @@ def test_a_contender_that_computes_something_else_is_refused(array: str) -> None
         frameworks.check_agreement(gradients)
 
 
-@pytest.mark.parametrize("season", [1, 7, 12])
-def test_windows_of_the_seasonal_series_see_nothing_ahead(season: int) -> None:
-    """What is known at an origin, its naive forecast too, survives a change of all that follows."""
+def test_seasonal_origins_leave_all_targets_in_what_is_judged() -> None:
+    """The first forecast is of the first value that training did not see, the last of the last."""
     seasonal = bench_module("seasonal")
-    case = seasonal.Case("", "", horizon=9, lookback=5, seasons=(season,), periods=(season,))
-    values = np.random.default_rng(0).standard_normal(120)
-    before = seasonal.windows(values, case, season, 80)
-    for origin in (80, 95, 110):
-        changed = np.where(np.arange(120) > origin, 1e6, values)
-        after = seasonal.windows(changed, case, season, 80)
-        at = int(np.flatnonzero(before.origins == origin)[0])
-        assert np.array_equal(after.x[at], before.x[at])
-        assert np.array_equal(after.naive[at], before.naive[at])
-        assert (after.actual[at] == 1e6).all()
+    assert [*seasonal.origins(np.zeros(20), 3, 15)] == [15, 16, 17]
 
 
-def test_windows_to_train_on_and_to_judge_by_share_no_target() -> None:
-    """Every target of a training window lies before every target that the network is judged by."""
+def test_the_seasonal_naive_is_judged_by_what_comes() -> None:
+    """Repeating four values of a line errs by the distance, 4 or 8 steps, and knows no more."""
     seasonal = bench_module("seasonal")
-    case = seasonal.Case("", "", horizon=9, lookback=5, seasons=(7,), periods=(7.0,))
-    every = seasonal.windows(np.arange(120.0) ** 2, case, 7, 80)  # the square of its own place
-    seen, asked = every.between(0, 80), every.between(80, 120)
-    assert seen.actual.max() == 79**2
-    assert asked.actual.min() == 80**2
-    assert asked.actual.max() == 119**2
-    assert len(seen.x) + len(asked.x) + 9 - 1 == len(every.x)
+    motion = seasonal.Motion("difference", 4)
+    assert seasonal.naive_error(np.arange(40.0), 8, motion, 30) == 6.0
+    assert seasonal.naive_error(np.arange(40.0), 3, motion, 30) == 4.0
 
 
-def test_the_seasonal_naive_repeats_the_newest_season() -> None:
-    """Nine steps ahead with a season of four: the last four values, again, and again."""
+def test_the_season_is_chosen_on_what_is_trained_on() -> None:
+    """By its newest part: where a season of 7 gives way to one of 5, that of 5."""
     seasonal = bench_module("seasonal")
-    case = seasonal.Case("", "", horizon=9, lookback=2, seasons=(4,), periods=(4.0,))
-    found = seasonal.windows(np.arange(40.0) ** 2, case, 4, 30)
-    at = int(np.flatnonzero(found.origins == 20)[0])
-    assert np.sqrt(found.naive[at]).tolist() == [17, 18, 19, 20, 17, 18, 19, 20, 17]
+    case = seasonal.Case(
+        "", "", 5, 5, tuple(seasonal.Motion("difference", m) for m in (None, 5, 7))
+    )
+    steps = np.arange(200)
+    values = np.where(steps < 100, np.sin(2 * np.pi * steps / 7), np.sin(2 * np.pi * steps / 5))
+    assert seasonal.best_motion(values, case).season == 5
+    assert seasonal.best_motion(values[:100], case).season == 7
 
 
 def test_figures_are_put_between_the_marks_of_the_document() -> None:

@@ -56,7 +56,7 @@ def test_texts_are_quoted(write: Write) -> None:
     add_series(path, name="A", source=hostile, symbol="A", field="close", calendar=hostile)
     (series,) = load_settings(path, environ={}).each_series()
     assert (series.source, series.calendar) == (hostile, hostile)
-    assert series.model.epochs == 30
+    assert series.model.epochs == 12
 
 
 @pytest.mark.parametrize(

@@ -111,4 +111,4 @@ def test_a_table_in_the_way_is_reported_once(write: Write) -> None:
 def test_an_override_leaves_the_defaults_alone(write: Write) -> None:
     """Defaults are the same after an override as before."""
     load_settings(write(""), environ={"FORECASTER_MODEL_EPOCHS": "1"})
-    assert load_settings(write(""), environ={}).model.epochs == 30
+    assert load_settings(write(""), environ={}).model.epochs == 12

@@ -66,6 +66,58 @@ def test_an_override_is_checked_with_the_table_it_changes(write: Write) -> None:
         load_settings(write(text), environ={})
 
 
+def test_a_season_is_of_one_series(write: Write) -> None:
+    """A table has it for all its symbols; without, there is none."""
+    text = (
+        '[[series]]\nsource="s"\nsymbols=["A", "B"]\nseason=7\n[[series]]\nsource="s"\nsymbol="C"'
+    )
+    assert [each.season for each in series_of(write(text))] == [7, 7, None]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ('inputs = "window"', "season = 7 is forecast by deviations from the season before: must"),
+        ('inputs = "minmax"', "must go with inputs = 'returns' and multi_step = 'direct'"),
+        ('multi_step = "recursive"', "must go with inputs = 'returns' and multi_step = 'direct'"),
+        ("history = 21", "history = 21 holds no window: must be at least season + lookback + hori"),
+    ],
+)
+@pytest.mark.parametrize("globally", [True, False])
+def test_a_season_that_the_model_cannot_have_is_one_line(
+    write: Write, model: str, expected: str, *, globally: bool
+) -> None:
+    """However many symbols the table names, and wherever the model is set."""
+    series = '[[series]]\nsource = "s"\nsymbols = ["A", "B", "C"]\nseason = 7\n'
+    text = f"[model]\n{model}\n{series}" if globally else f"{series}[series.model]\n{model}\n"
+    [line] = check_settings(write(text), environ={})
+    assert "[[series]] 1: " in line
+    assert expected in line
+
+
+def test_a_season_is_judged_by_the_model_that_was_meant(write: Write) -> None:
+    """Where the series' own model is wrong, nothing is said of the season with the global one."""
+    text = """
+        [model]
+        inputs = "window"
+        [[series]]
+        source = "s"
+        symbol = "A"
+        season = 7
+        model = { inputs = "returns", epochs = 0 }
+    """
+    [line] = check_settings(write(text), environ={})
+    assert "[series.model] epochs = 0: must be at least 1" in line
+
+
+@pytest.mark.parametrize("season", [0, 1, 401, -7, 7.5, '"week"'])
+def test_a_season_has_some_sessions(write: Write, season: object) -> None:
+    """From 2 to 400."""
+    text = f'[[series]]\nsource = "s"\nsymbol = "A"\nseason = {season}'
+    with pytest.raises(ConfigError, match="season = "):
+        load_settings(write(text), environ={})
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [

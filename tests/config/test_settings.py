@@ -69,6 +69,7 @@ def test_importing_settings_loads_nothing_heavy() -> None:
     ("keys", "reason"),
     [
         ({"multi_step": "recursive", "extra_inputs": ["volume"]}, "knows the next value of no"),
+        ({"multi_step": "recursive", "extra_inputs": ["averages"]}, "or extra_inputs empty"),
         ({"multi_step": "recursive", "loss": "pinball"}, "must go with multi_step = 'direct'"),
         ({"inputs": "minmax", "loss": "pinball"}, "inputs = 'returns'"),
         ({"extra_inputs": ["volume", "volume"]}, "each only once"),
@@ -89,3 +90,22 @@ def test_a_recursive_network_is_taught_one_step() -> None:
     """A direct one as many as it forecasts."""
     assert ModelSettings(horizon=7).targets == 7
     assert ModelSettings(horizon=7, multi_step="recursive").targets == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "extras"),
+    [
+        ({}, ("averages",)),
+        ({"extra_inputs": []}, ()),
+        ({"extra_inputs": ["weekday", "range"]}, ("weekday", "range")),
+        ({"multi_step": "recursive"}, ()),
+        ({"inputs": "window"}, ()),
+        ({"inputs": "minmax"}, ()),
+        ({"inputs": "minmax", "extra_inputs": ["averages"]}, ("averages",)),
+    ],
+)
+def test_averages_are_read_where_they_can_be(
+    keys: dict[str, object], extras: tuple[str, ...]
+) -> None:
+    """By default with returns forecast directly; what is named is what is read."""
+    assert ModelSettings.model_validate(keys).extras == extras

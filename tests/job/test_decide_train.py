@@ -11,7 +11,7 @@ from forecaster.config import ModelSettings
 from forecaster.errors import DataError, TrainingError
 from forecaster.job.backfill import backfill
 from forecaster.job.task import Task, run_task
-from forecaster.model import ACTIVATIONS
+from forecaster.model import ACTIVATIONS, Motion
 
 from .project import NEEDED, Project, evening, walk, xnys
 
@@ -155,7 +155,7 @@ def test_damaged_parameters_are_refused(feed: Project, damage: str) -> None:
 
 
 def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
-    """A network that cannot be fitted fails its series by name; the others are forecast."""
+    """A series whose network cannot be fitted says the baseline; the others are forecast."""
     project.plugin(
         "wild",
         """
@@ -181,11 +181,15 @@ def test_diverging_training_leaves_the_others_alone(project: Project) -> None:
     assert problem.startswith("B: ")
     assert "training diverged in epoch" in problem
     assert "lower learning_rate" in problem
-    assert project.sql("SELECT DISTINCT series FROM latest_forecast") == [("A",)]
     assert project.sql("SELECT status, reason_code FROM run_series ORDER BY 1") == [
-        ("done", "ok"), ("failed", "diverged"),
+        ("done", "ok"), ("fallback", "diverged"),
     ]  # fmt: skip
     assert project.sql("SELECT state FROM run") == [("degraded",)]
+    assert project.sql(
+        "SELECT series, status, model_id IS NULL, sum(forecast = baseline), min(lo95 < baseline)"
+        " FROM latest_forecast GROUP BY 1, 2, 3"
+    ) == [("A", "ok", 0, 3, 1), ("B", "fallback", 1, 3, 1)]
+    assert project.sql("SELECT verdict FROM decision ORDER BY 1") == [("fallback",), ("retrain",)]
 
 
 DIVERGED = TrainingError("training diverged in epoch 2", remedy="lower it", code="diverged")
@@ -229,15 +233,14 @@ def test_a_refit_that_diverges_leaves_the_model_in_office(
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ("hidden_size = 4", DIVERGED),
         ("hidden_size = 3", DataError("these are no prices", code="too_few_bars")),
         ("hidden_size = 3", ValueError("a bug")),
     ],
 )
-def test_only_a_diverged_refit_of_the_same_settings_is_forgiven(
+def test_only_a_diverged_refit_is_forgiven(
     feed: Project, monkeypatch: pytest.MonkeyPatch, change: str, error: Exception
 ) -> None:
-    """With other settings than the model's, or another failure, the series' night fails."""
+    """With another failure the series' night fails."""
     follow(feed, every="1")
     nights(feed, 80)
     text = (feed.folder / "config.toml").read_text()
@@ -245,6 +248,24 @@ def test_only_a_diverged_refit_of_the_same_settings_is_forgiven(
     fail_to_refit(monkeypatch, error)
     assert feed.run(evening(DAYS[81])).status == "failed"
     assert feed.sql("SELECT count(*) FROM forecast") == [(3,)]
+
+
+def test_a_diverged_refit_of_other_settings_leaves_the_baseline(
+    feed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of other settings is not used on: the night says the baseline, and tries again."""
+    follow(feed, every="1")
+    nights(feed, 80)
+    text = (feed.folder / "config.toml").read_text()
+    feed.configure(text.replace("hidden_size = 3", "hidden_size = 4"))
+    with monkeypatch.context() as patched:
+        fail_to_refit(patched, DIVERGED)
+        assert feed.run(evening(DAYS[81])).status == "degraded"
+    assert feed.sql("SELECT DISTINCT status, forecast = baseline FROM latest_forecast") == [
+        ("fallback", 1)
+    ]
+    assert feed.run(evening(DAYS[82])).status == "done"
+    assert nights(feed, 83)[-1][0] == "retrain"
 
 
 def journey(value: Any) -> Any:
@@ -255,7 +276,8 @@ def journey(value: Any) -> Any:
 def test_tasks_and_what_comes_of_them_travel_between_processes() -> None:
     """A training, its network and its failure are the same after a journey to another process."""
     values = np.array(walk(200))
-    task = Task("A", values, None, ModelSettings(epochs=1), "price", ACTIVATIONS["tanh"], seed=1)
+    settings, tanh = ModelSettings(epochs=1), ACTIVATIONS["tanh"]
+    task = Task("A", values, Motion(), None, None, settings, tanh, seed=1)
     here, there = run_task(task), journey(run_task(journey(task)))
     assert here.parameters
     assert here.parameters == there.parameters

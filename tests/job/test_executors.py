@@ -18,9 +18,8 @@ import pytest
 from forecaster.config import ModelSettings
 from forecaster.errors import PluginError
 from forecaster.hooks import Places, RunSummary, build_registry
-from forecaster.job.task import Task, Trained, run_task
-from forecaster.job.train import series_seed
-from forecaster.model import ACTIVATIONS
+from forecaster.job.task import Task, Trained, run_task, series_seed
+from forecaster.model import ACTIVATIONS, Motion
 
 from .project import Project, walk, xnys
 
@@ -113,7 +112,7 @@ def task(name: str, **settings: Any) -> Task:
     values = np.array(walk(260, seed=series_seed(name, 1)))
     chosen = ModelSettings(**{"epochs": 3, "hidden_size": 6, **settings})
     seed = series_seed(name, chosen.seed)
-    return Task(name, values, None, chosen, "price", ACTIVATIONS["tanh"], seed)
+    return Task(name, values, Motion(), None, None, chosen, ACTIVATIONS["tanh"], seed)
 
 
 TASKS = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forecaster.job.calibrate import refeed
+from forecaster.job.learn import relearn
 from forecaster.ledger.check import check_ledger
 
 from .project import Project, walk, xnys
@@ -51,7 +51,7 @@ def assert_whole(project: Project, content: Content) -> None:
     assert {row[4] for row in cells} == {1}
     assert project.content() == content
     with project.job() as job:
-        findings = check_ledger(job.ledger, refeed)
+        findings = check_ledger(job.ledger, relearn)
     assert [one for one in findings if not one.ok] == []
 
 

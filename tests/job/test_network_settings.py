@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forecaster.job.backfill import backfill
-from forecaster.job.calibrate import refeed
+from forecaster.job.learn import relearn
 from forecaster.ledger.check import check_ledger
 from forecaster.model import network_from_bytes
 
@@ -36,8 +36,8 @@ def network_of(project: Project) -> Any:
 
 
 def model(*lines: str) -> str:
-    """Return further lines of [series.model]."""
-    return "\n".join(["[series.model]", *lines])
+    """Return further lines of [series.model], with which the network itself is heard."""
+    return "\n".join(["[series.model]", "gate = false", *lines])
 
 
 def test_extra_inputs_are_read_from_the_bars(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_extra_inputs_are_read_from_the_bars(tmp_path: Path) -> None:
     project.follow("A", more=more, settings=BACKFILL)
     assert project.run().problems == ()
     network = network_of(project)
-    assert network.params["W_xh"].shape == (3, 5)
+    assert network.members[0]["W_xh"].shape == (3, 5)
     with_extras = project.said()
     other = tmp_path / "other"
     other.mkdir()
@@ -138,7 +138,7 @@ def test_a_recursive_network_says_every_horizon(tmp_path: Path) -> None:
     summary = project.run()
     assert (summary.status, summary.trained, summary.reused) == ("done", 1, 4)
     network = network_of(project)
-    assert len(network.params["b_y"]) == 1
+    assert len(network.members[0]["b_y"]) == 1
     assert network.horizon == 3
     assert sorted({horizon for _, _, horizon in project.said()}) == [1, 2, 3]
 
@@ -164,7 +164,7 @@ def test_quantiles_of_the_network_are_the_spread(tmp_path: Path) -> None:
         assert np.log(hi80 / mean) == pytest.approx(quantile * scale)
         assert all(a < b for a, b in pairwise([lo95, lo80, mean, hi80, hi95]))
     with project.job() as job:
-        assert all(one.ok for one in check_ledger(job.ledger, refeed))
+        assert all(one.ok for one in check_ledger(job.ledger, relearn))
 
 
 def test_a_changed_setting_of_the_network_is_a_reason_to_retrain(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_a_changed_setting_of_the_network_is_a_reason_to_retrain(tmp_path: Path)
     project.follow("A", settings=BACKFILL)
     project.run()
     project.quote("A", DAYS[:81], CLOSES[:81])
-    project.follow("A", more=model('loss = "huber"', 'schedule = "cosine"'), settings=BACKFILL)
+    project.follow("A", more=model('loss = "huber"', 'schedule = "constant"'), settings=BACKFILL)
     project.run()
     [(reason,)] = project.sql(
         "SELECT reason FROM decision_history WHERE session = ?", str(DAYS[80])
     )
     assert "loss squared to huber" in reason
-    assert "schedule constant to cosine" in reason
+    assert "schedule cosine to constant" in reason

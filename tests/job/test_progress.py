@@ -9,7 +9,7 @@ from forecaster.config import ModelSettings
 from forecaster.job import task as module
 from forecaster.job.run import run
 from forecaster.job.task import Task, run_task, watching
-from forecaster.model import ACTIVATIONS
+from forecaster.model import ACTIVATIONS, Motion
 
 from .project import Project, walk, xnys
 
@@ -36,12 +36,12 @@ def test_each_trained_series_is_told_as_it_comes(project: Project, chosen: str) 
 def told_of_training(often: float, monkeypatch: pytest.MonkeyPatch, epochs: int = 3) -> Told:
     """Train once; return what was told of it."""
     monkeypatch.setattr(module, "OFTEN", often)
-    settings = ModelSettings(epochs=epochs, validation=0.0)
+    settings = ModelSettings(members=1, epochs=epochs, validation=0.0)
     values = np.array(walk(200))
     told: Told = []
     token = watching.set(lambda *words: told.append(words))
     try:
-        run_task(Task("A", values, None, settings, "price", ACTIVATIONS["tanh"], seed=1))
+        run_task(Task("A", values, Motion(), None, None, settings, ACTIVATIONS["tanh"], seed=1))
     finally:
         watching.reset(token)
     return told

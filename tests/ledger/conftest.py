@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import URL
 
-from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger import Ledger, Series, open_ledger
 from forecaster.ledger.engine import make_engine, parse_url
 from forecaster.ledger.schema import metadata
 
 from .shapes import shape
+from .small import add_series, day, live, store, worked
 
 MIGRATED = "migrated"
 
@@ -157,3 +158,16 @@ def from_metadata(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) 
         metadata.create_all(connection)
         yield shape(connection)
     engine.dispose()
+
+
+@pytest.fixture
+def series(ledger: Ledger) -> Series:
+    """Return a series forecast on three nights: 101 and 102, 104 and 100, 100 and 100.
+
+    What happened: 103, then 102. The intervals reach 1 and 2 to each side; the baseline is 100.
+    """
+    [one] = add_series(ledger, "a")
+    actuals = {day(1): 103.0, day(2): 102.0}
+    for number, means in enumerate([(101.0, 102.0), (104.0, 100.0), (100.0, 100.0)]):
+        store(ledger, live(number), worked(ledger, live(number), one, actuals=actuals, means=means))
+    return one

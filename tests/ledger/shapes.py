@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 VIEWS = {
-    "accuracy", "action_history", "alert_history", "backtest_accuracy", "bar_history",
-    "calibration", "current_tally", "decision_history", "forecast_history", "forecast_inputs",
-    "forecast_revision", "latest_forecast", "model_history", "pull_history",
-    "quarantine_history", "run_history", "series_history",
+    "accuracy", "action_history", "alert_history", "backtest_accuracy", "backtest_result_history",
+    "bar_history", "calibration", "current_tally", "decision_history", "forecast_history",
+    "forecast_inputs", "forecast_parts", "forecast_revision", "gate_state", "latest_forecast",
+    "model_history", "pull_history", "quarantine_history", "run_history", "series_history",
+    "skill", "tracker_state",
 }  # fmt: skip
 
 
@@ -28,11 +29,20 @@ def sqlite_shape(connection: Connection) -> dict[str, Any]:
         if kind == "table" and name != "alembic_version":
             columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({name})").fetchall()
             # A column added later stands at the end of the text, after the constraints.
-            parts = re.split(r"[,\n]", re.sub(r"\)\s*STRICT$", "", sql))
-            found[name] = ([tuple(row) for row in columns], {part.strip() for part in parts})
+            found[name] = ([tuple(row) for row in columns], constraints(sql))
         if kind == "index" and sql:
             found[name] = sql
     return found
+
+
+def constraints(sql: str) -> set[str]:
+    """Return the lines of a CREATE TABLE; what stands behind a column is a line of its own."""
+    text = re.sub(r"\)\s*STRICT$", "", sql)
+    text = re.sub(r"(\w+)( INTEGER) (CONSTRAINT \w+) REFERENCES",
+                  r"\1\2,\n\3 FOREIGN KEY(\1) REFERENCES", text)  # fmt: skip
+    text = re.sub(r"(\S) (CONSTRAINT)", r"\1,\n\2", text)
+    parts = re.split(r",(?![^()]*\))\s*|\n", text)
+    return {part.strip() for part in parts if part.strip()}
 
 
 def postgresql_shape(connection: Connection) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from sqlalchemy import select
 from forecaster.ledger import (
     Decision,
     Forecast,
+    Gate,
     Instrument,
     Knowledge,
     Ledger,
+    Lesson,
     ModelVersion,
     Night,
     Outcome,
@@ -25,6 +27,7 @@ from forecaster.ledger import (
     Stamp,
     Tracker,
 )
+from forecaster.ledger.history import read_view
 from forecaster.ledger.instruments import register_series
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
@@ -105,7 +108,9 @@ def said(horizon: int, number: int, mean: float = 100.0, **changes: Any) -> Fore
         Forecast(
             horizon=horizon, target_session=day(number + horizon), mean=mean, lo80=mean - 1,
             hi80=mean + 1, lo95=mean - 2, hi95=mean + 2, baseline=100.0, scale=0.01,
-            quantile80=1.0, quantile95=2.0, basis=1.0,
+            quantile80=1.0, quantile95=2.0, basis=1.0, network_move=0.5, unit=2.0,
+            gate_weight=0.25, head_scale=0.02, ewma_scale=0.01, spread="linear",
+            spread_order="linear>ewma",
         ),
         **changes,
     )  # fmt: skip
@@ -130,6 +135,7 @@ def scored(pending: Pending, actual: float) -> Score:
         baseline_error=pending.baseline - actual,
         inside80=pending.lo80 <= actual <= pending.hi80,
         inside95=pending.lo95 <= actual <= pending.hi95,
+        actual_move=None if pending.unit is None else (actual - pending.baseline) / pending.unit,
     )
 
 
@@ -138,36 +144,75 @@ def moved(quantile: float, *, inside: bool) -> float:
     return quantile - 0.125 if inside else quantile + 0.5
 
 
-def refeed(_level: float, fed: Sequence[tuple[bool, float]]) -> float:
-    """Return the quantile these hits lead to."""
-    quantile = 1.0
-    for inside, _eta in fed:
-        quantile = moved(quantile, inside=inside)
-    return quantile
+STEP = 0.5
+"""With which the tests' trackers learn."""
+
+Trackers = dict[tuple[int, float], Tracker]
+Gates = dict[int, Gate]
 
 
-def fed_trackers(
+def lesson_of(known: Score) -> Lesson:
+    """Return what a score teaches."""
+    said = known.pending
+    return Lesson(
+        said.horizon, said.cutoff, known.inside80, known.inside95, said.network_move,
+        known.actual_move, said.unit, said.head_scale, said.ewma_scale,
+    )  # fmt: skip
+
+
+def teach(trackers: Trackers, gates: Gates, lesson: Lesson) -> None:
+    """Let the states of a horizon learn from an outcome; a gate only where there was a network."""
+    for level, inside in zip(LEVELS, (lesson.inside80, lesson.inside95), strict=True):
+        cell = (lesson.horizon, level)
+        before = trackers.get(cell) or Tracker(*cell, quantile=1.0, coverage=level)
+        trackers[cell] = replace(
+            before,
+            quantile=moved(before.quantile, inside=inside),
+            coverage=(before.coverage + inside) / 2,
+            outcomes=before.outcomes + 1,
+            last_cutoff=lesson.cutoff,
+        )
+    if lesson.network_move is None or lesson.actual_move is None:
+        return
+    old = gates.get(lesson.horizon) or Gate("mean", lesson.horizon)
+    gates[lesson.horizon] = replace(
+        old,
+        gain=old.gain / 2 + lesson.network_move * lesson.actual_move,
+        power=old.power / 2 + lesson.network_move**2,
+        size=old.size / 2 + lesson.actual_move**2,
+        n=old.n / 2 + 1,
+        t=float(old.outcomes),
+        weight=0.25,
+        outcomes=old.outcomes + 1,
+        last_cutoff=lesson.cutoff,
+    )
+
+
+def relearn(lessons: Sequence[tuple[Lesson, float]]) -> tuple[list[Tracker], list[Gate]]:
+    """Return the states that fresh ones are after these outcomes."""
+    trackers: Trackers = {}
+    gates: Gates = {}
+    for lesson, eta in lessons:
+        assert eta == STEP
+        teach(trackers, gates, lesson)
+    return list(trackers.values()), list(gates.values())
+
+
+def learned(
     known: Knowledge, scores: Sequence[Score]
-) -> tuple[tuple[Score, ...], tuple[Tracker, ...]]:
-    """Return the scores, each saying whether it was learned from, and the trackers after them."""
-    states = {(one.horizon, one.level): one for one in known.trackers}
+) -> tuple[tuple[Score, ...], tuple[Tracker, ...], tuple[Gate, ...]]:
+    """Return the scores, each saying whether it was learned from, and the states after them."""
+    trackers = {(one.horizon, one.level): one for one in known.trackers}
+    gates = {one.horizon: one for one in known.gates}
     told = []
     for one in sorted(scores, key=lambda one: one.pending.cutoff):
-        cutoff, horizon = one.pending.cutoff, one.pending.horizon
-        cells = [(horizon, level) for level in LEVELS]
-        before = [states.get(cell) or Tracker(*cell, quantile=1.0) for cell in cells]
-        in_order = before[0].last_cutoff is None or cutoff > before[0].last_cutoff
-        told.append(replace(one, eta=0.5 if in_order else None))
-        if not in_order:
-            continue
-        for cell, state, inside in zip(cells, before, (one.inside80, one.inside95), strict=True):
-            states[cell] = replace(
-                state,
-                quantile=moved(state.quantile, inside=inside),
-                outcomes=state.outcomes + 1,
-                last_cutoff=cutoff,
-            )
-    return tuple(told), tuple(states.values())
+        before = trackers.get((one.pending.horizon, LEVELS[0]))
+        last = before and before.last_cutoff
+        in_order = last is None or one.pending.cutoff > last
+        told.append(replace(one, eta=STEP if in_order else None))
+        if in_order:
+            teach(trackers, gates, lesson_of(one))
+    return tuple(told), tuple(trackers.values()), tuple(gates.values())
 
 
 def worked(
@@ -189,7 +234,7 @@ def worked(
     """
     known = read_knowledge(ledger, [series.id], night)[series.id]
     happened = actuals or {}
-    scores, trackers = fed_trackers(
+    scores, trackers, gates = learned(
         known, [scored(one, happened.get(one.target_session, 100.0)) for one in known.pending]
     )
     number = (night.session - day(0)).days
@@ -199,6 +244,7 @@ def worked(
         outcome=Outcome("done", "ok", ""),
         scores=scores,
         trackers=trackers,
+        gates=gates,
         decision=Decision(verdict, "age", "because", "f"),
         model=known.model or model(number),
         forecasts=tuple(said(h, number, mean) for h, mean in enumerate(means, start=1)),
@@ -229,3 +275,8 @@ def contents(ledger: Ledger, *left_out: str) -> dict[str, list[tuple[Any, ...]]]
             for name, table in metadata.tables.items()
             if name not in left_out
         }
+
+
+def rows(ledger: Ledger, view: str, *order: str, **where: Any) -> list[dict[str, Any]]:
+    """Return rows of a view."""
+    return read_view(ledger, view, where=where, order=order).as_dicts()

@@ -12,24 +12,27 @@ from sqlalchemy import Connection, text
 from forecaster.ledger import Ledger, open_ledger
 from forecaster.ledger.backtests import start_backtest
 from forecaster.ledger.check import check_ledger
+from forecaster.ledger.panels import store_panel
 
 from .small import (
     NOW,
+    STAMP,
     add_series,
     backfill,
     backtest,
+    day,
     failed,
     live,
     model,
-    refeed,
+    relearn,
     store,
     walk,
     worked,
 )
 
 NAMES = [
-    "integrity", "foreign keys", "running sums", "model parameters", "waiting forecasts", "nights",
-    "trackers",
+    "integrity", "foreign keys", "running sums", "model parameters", "rejected models",
+    "waiting forecasts", "nights", "moves", "trackers", "gates",
 ]  # fmt: skip
 
 
@@ -77,7 +80,7 @@ def walked(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 def wrong(ledger: Ledger) -> list[str]:
     """Return the names of the checks that failed."""
-    found = check_ledger(ledger, refeed)
+    found = check_ledger(ledger, relearn)
     assert [one.name for one in found] == NAMES
     assert all((one.detail == "ok") == one.ok for one in found)
     return [one.name for one in found if not one.ok]
@@ -106,6 +109,21 @@ FAULTS = {
                           ["running sums", "trackers"]),
     "a tracker was changed": ("UPDATE tracker SET quantile = quantile + 0.5 WHERE id = 1",
                               ["trackers"]),
+    "a tracker's coverage was changed": (
+        "UPDATE tracker SET coverage = coverage + 0.001 WHERE id = 3", ["trackers"]),
+    "a tracker learned of nothing": ("UPDATE tracker SET horizon = 9 WHERE id = 1", ["trackers"]),
+    "a gate was changed": ("UPDATE gate SET gain = gain + 0.001 WHERE id = 1", ["gates"]),
+    "a gate was opened": ("UPDATE gate SET weight = 1.0 WHERE id = 2", ["gates"]),
+    "a gate was deleted": ("DELETE FROM gate WHERE id = 1", ["gates"]),
+    "a gate learned of nothing": ("UPDATE gate SET head = 'spread' WHERE id = 1", ["gates"]),
+    "a move was changed": (
+        "UPDATE score SET actual_move = actual_move + 1 WHERE forecast_id = 1", ["gates"]),
+    "a move was lost": ("UPDATE score SET actual_move = NULL WHERE forecast_id = 1",
+                        ["moves", "gates"]),
+    "a gain was changed": ("UPDATE tally SET sum_gain = sum_gain + 0.001 WHERE id = 1",
+                           ["running sums"]),
+    "a rejected model speaks": ("UPDATE model_version SET status = 'rejected' WHERE id = 1",
+                                ["rejected models"]),
     "a tracker forgot": ("UPDATE tracker SET outcomes = outcomes - 1 WHERE id = 2", ["trackers"]),
     "a tracker was deleted": ("DELETE FROM tracker WHERE id = 1", ["trackers"]),
     "a model's bytes were changed": ("UPDATE model_version SET parameters = settings_bytes",
@@ -130,6 +148,30 @@ def test_a_fault_is_found(walked: Ledger, fault: str) -> None:
         changed = connection.execute(text(change.replace("settings_bytes", other)))
         assert changed.rowcount
     assert wrong(walked) == expected
+
+
+def test_an_outcome_that_is_not_positive_has_no_move(ledger: Ledger) -> None:
+    """To a price of nothing there is no log return: the score has no move, and that is no fault."""
+    [one] = add_series(ledger, "a")
+    walk(ledger, [live(0)], one)
+    result = worked(ledger, live(1), one, actuals={day(1): 0.0})
+    scores = tuple(replace(it, actual_move=None, eta=None) for it in result.scores)
+    store(ledger, live(1), replace(result, scores=scores, trackers=(), gates=()))
+    assert wrong(ledger) == []
+
+
+def test_a_panel_that_was_rejected_is_found(ledger: Ledger) -> None:
+    """A forecast may no more be made of a rejected panel than of a rejected network."""
+    [one] = add_series(ledger, "a")
+    panel = store_panel(ledger, model(0), backtest_id=None, stamp=STAMP)
+    result = worked(ledger, live(1), one)
+    spoken = tuple(replace(it, panel_id=panel) for it in result.forecasts)
+    store(ledger, live(1), replace(result, forecasts=spoken))
+    assert wrong(ledger) == []
+    with ledger.writing() as connection:
+        change = "UPDATE model_version SET status = 'rejected' WHERE series_id IS NULL"
+        connection.execute(text(change))
+    assert wrong(ledger) == ["rejected models"]
 
 
 def test_a_night_that_decided_and_said_nothing_is_found(ledger: Ledger) -> None:

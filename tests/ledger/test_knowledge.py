@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from forecaster.ledger import Ledger
+from forecaster.ledger import Gate, Knowledge, Ledger, Lesson
 from forecaster.ledger.backtests import start_backtest
 from forecaster.ledger.knowledge import read_knowledge
 
@@ -26,8 +26,7 @@ def test_a_new_series_knows_nothing(ledger: Ledger) -> None:
     one, two = add_series(ledger, "a", "b")
     known = read_knowledge(ledger, [one.id, two.id], live(0))
     assert set(known) == {one.id, two.id}
-    for it in known.values():
-        assert (it.pending, it.trackers, it.model, it.hits_by_then) == ((), (), None, None)
+    assert known == {one.id: Knowledge(), two.id: Knowledge()}
 
 
 def test_a_stored_model_comes_back_as_it_was(ledger: Ledger) -> None:
@@ -36,7 +35,7 @@ def test_a_stored_model_comes_back_as_it_was(ledger: Ledger) -> None:
     given = model(0, parameters=bytes(range(256)))
     store(ledger, live(0), replace(worked(ledger, live(0), one), model=given))
     found = read_knowledge(ledger, [one.id], live(1))[one.id].model
-    assert found == replace(given, id=1)
+    assert found == replace(given, id=1, created_at=NOW)
     assert isinstance(found.parameters, bytes)
 
 
@@ -80,7 +79,8 @@ def test_what_waits_is_given_when_its_session_has_come(ledger: Ledger) -> None:
     [first, _] = read_knowledge(ledger, [one.id], live(2))[one.id].pending
     wanted = said(1, 0, mean=101.0)
     assert (first.kind, first.cutoff, first.horizon) == ("live", day(0), 1)
-    for name in ("mean", "lo80", "hi80", "lo95", "hi95", "baseline"):
+    for name in ("mean", "lo80", "hi80", "lo95", "hi95", "baseline", "network_move", "unit",
+                 "head_scale", "ewma_scale"):  # fmt: skip
         assert getattr(first, name) == getattr(wanted, name)
 
 
@@ -113,27 +113,46 @@ def test_live_nights_go_on_from_backfill(ledger: Ledger) -> None:
 
 
 def test_a_late_night_is_told_the_outcomes_known_by_then(ledger: Ledger) -> None:
-    """A night older than what the trackers learned from gets the hits up to its session."""
+    """A night older than what the states learned from gets the lessons up to its session."""
     [one] = add_series(ledger, "a")
     actuals = {day(3): 101.5, day(4): 105.0}
     for number in (0, 1, 2, 3, 4, 5):
         store(ledger, live(number), worked(ledger, live(number), one, actuals=actuals))
-    assert read_knowledge(ledger, [one.id], live(6))[one.id].hits_by_then is None
+    assert read_knowledge(ledger, [one.id], live(6))[one.id].lessons_by_then is None
     late = read_knowledge(ledger, [one.id], backfill(3))[one.id]
-    assert late.hits_by_then == (
-        (1, day(0), True, True),
-        (2, day(0), True, True),
-        (1, day(1), True, True),
-        (2, day(1), False, True),
-        (1, day(2), False, True),
+    parts = {"network_move": 0.5, "unit": 2.0, "head_scale": 0.02, "ewma_scale": 0.01}
+    assert late.lessons_by_then == (
+        Lesson(1, day(0), True, True, actual_move=0.0, **parts),
+        Lesson(2, day(0), True, True, actual_move=0.0, **parts),
+        Lesson(1, day(1), True, True, actual_move=0.0, **parts),
+        Lesson(2, day(1), False, True, actual_move=0.75, **parts),
+        Lesson(1, day(2), False, True, actual_move=0.75, **parts),
     )
-    assert read_knowledge(ledger, [one.id], backfill(0))[one.id].hits_by_then == ()
+    assert read_knowledge(ledger, [one.id], backfill(0))[one.id].lessons_by_then == ()
 
 
-def test_only_the_series_that_is_late_is_told_of_hits(ledger: Ledger) -> None:
-    """A new series on an old night starts its trackers as new."""
+def test_only_the_series_that_is_late_is_told_of_lessons(ledger: Ledger) -> None:
+    """A new series on an old night starts its states as new."""
     one, two = add_series(ledger, "a", "b")
     walk(ledger, [live(number) for number in range(5)], one)
     known = read_knowledge(ledger, [one.id, two.id], backfill(2))
-    assert known[one.id].hits_by_then
-    assert known[two.id].hits_by_then is None
+    assert known[one.id].lessons_by_then
+    assert known[two.id].lessons_by_then is None
+
+
+def test_states_come_back_as_they_were_stored(ledger: Ledger) -> None:
+    """Trackers and gates are those of the last night, to the last bit, each series its own."""
+    one, two = add_series(ledger, "a", "b")
+    walk(ledger, [live(0), live(1)], one, two)
+    gates = tuple(
+        Gate(head, horizon, 0.1, 1 / 3, 0.2, 1.5, 2.25, -0.7, 0.3, 7, day(1))  # type: ignore[arg-type]
+        for horizon in (1, 2)
+        for head in ("mean", "spread")
+    )
+    last = replace(worked(ledger, live(2), one), gates=gates)
+    store(ledger, live(2), last, worked(ledger, live(2), two))
+    known = read_knowledge(ledger, [one.id, two.id], live(3))
+    assert set(known[one.id].gates) == set(gates)
+    assert set(known[one.id].trackers) == set(last.trackers)
+    assert {it.head for it in known[two.id].gates} == {"mean"}
+    assert {it.weight for it in known[two.id].gates} == {0.25}

@@ -28,7 +28,7 @@ from .small import (
     failed,
     live,
     model,
-    refeed,
+    relearn,
     said,
     store,
     walk,
@@ -75,7 +75,7 @@ def test_a_night_is_stored_whole_or_not_at_all(ledger: Ledger) -> None:
     after = contents(ledger)
     assert {name for name in after if after[name] != before[name]} == {
         "run", "run_series", "decision", "model_version", "forecast", "score", "awaiting",
-        "tracker", "tally", "series",
+        "tracker", "gate", "tally", "series",
     }  # fmt: skip
 
 
@@ -361,7 +361,7 @@ def test_a_tracker_taught_meanwhile_keeps_what_it_learned(ledger: Ledger) -> Non
     slow = worked(ledger, live(7), one)
     walk(ledger, [backfill(1), backfill(2), backfill(3)], one)
     store(ledger, live(7), slow)
-    assert [found for found in check_ledger(ledger, refeed) if not found.ok] == []
+    assert [found for found in check_ledger(ledger, relearn) if not found.ok] == []
     walk(ledger, [live(8)], one)
-    assert [found for found in check_ledger(ledger, refeed) if not found.ok] == []
+    assert [found for found in check_ledger(ledger, relearn) if not found.ok] == []
     assert {row[2] for row in contents(ledger)["awaiting"]} == {day(9), day(10)}

@@ -14,7 +14,7 @@ from forecaster.ledger.check import check_ledger
 from forecaster.ledger.engine import WRITER_LOCK, make_engine, writing
 from forecaster.ledger.schema import awaiting, backtest, forecast
 
-from .small import NOW, add_series, contents, live, refeed, store, worked
+from .small import NOW, add_series, contents, live, relearn, store, worked
 
 WANTED = {
     "journal_mode": "wal",
@@ -196,4 +196,4 @@ def test_programs_at_once_lose_nothing_and_store_nothing_twice(
             select(forecast.c.series_id, forecast.c.cutoff, forecast.c.horizon)
         ).fetchall()
     assert len(cells) == len(set(cells)) == len(nights) * 3 * 2
-    assert [one for one in check_ledger(ledger, refeed) if not one.ok] == []
+    assert [one for one in check_ledger(ledger, relearn) if not one.ok] == []

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from forecaster.errors import LedgerError
 from forecaster.ledger import Ledger
+from forecaster.ledger.backtests import BacktestResult, start_backtest, store_results
 from forecaster.ledger.schema import bar, metadata
 from forecaster.ledger.types import Real
 
@@ -109,6 +110,8 @@ def test_every_real_is_finite_whoever_writes(ledger: Ledger) -> None:
         held = {"instrument_id": 1, "what": "bar", "reason_code": "jump", "reason": "it jumped",
                 "first_seen_at": NOW, "last_seen_at": NOW}  # fmt: skip
         connection.execute(insert(metadata.tables["quarantine"]), [held])
+    trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
+    store_results(ledger, trial, [BacktestResult(None, "naive", None, 0)])
     before = contents(ledger)
     big = BIG[ledger.url.get_backend_name()]
     for table in metadata.tables.values():

@@ -3,12 +3,16 @@
 `schema_0001.db.gz` was made by the last program of schema 0001: a run with a backfill of three
 sessions and a backtest of three cutoffs, on the prices of tests/cli/prices.py. So was
 `schema_0002.db.gz` by the last one of 0002, with a second instrument that was split once, paid two
-dividends and had one close revised, and a last night on which its source failed.
+dividends and had one close revised, and a last night on which its source failed. And
+`schema_0003.db.gz` by the last one of 0003: two series of the sample, one split, four sessions of
+backfill, a night that came late, live nights, the last one with a bar held, and a backtest of four
+cutoffs.
 """
 
 import gzip
+import math
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,13 @@ from alembic import command
 from sqlalchemy import column, insert, inspect, select
 
 from forecaster.errors import LedgerError
-from forecaster.job.calibrate import refeed
-from forecaster.ledger import open_ledger
+from forecaster.job.learn import relearn
+from forecaster.ledger import Night, open_ledger
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.engine import make_engine, parse_url, writing
 from forecaster.ledger.history import read_view
+from forecaster.ledger.knowledge import read_knowledge
+from forecaster.ledger.lessons import taught
 from forecaster.ledger.prices import read_bars
 from forecaster.ledger.schema import HEAD, forecast, instrument, metadata, model_version
 from forecaster.ledger.upgrade import alembic_config, look, upgrade
@@ -30,8 +36,16 @@ from forecaster.ledger.upgrade import alembic_config, look, upgrade
 from .killed import failing
 from .shapes import VIEWS, shape
 
-EMPTY = {"0001": {"action"}, "0002": set()}
+EMPTY = {"0001": {"action"}, "0002": set(), "0003": {"alert"}}
 """The tables without a row in the ledger of each older schema."""
+
+STEP = {"sqlite": 3, "postgresql": 9}
+"""Of the statements before which an upgrade fails: each one would take its time."""
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+NEW = {"gate_state", "backtest_result_history"}
+"""Views of what no older program has done."""
 
 Contents = dict[str, list[tuple[Any, ...]]]
 
@@ -127,7 +141,10 @@ def test_an_older_ledger_keeps_every_row(old_url: str, schema: str, from_metadat
             marks = set(connection.scalars(select(instrument.c.answer)))
             assert (marks == {None}) == (schema == "0001")
             assert set(connection.scalars(select(forecast.c.carried))) == {0}
-        assert not [one for one in check_ledger(ledger, refeed) if not one.ok]
+            assert set(connection.scalars(select(forecast.c.spread))) == {"ewma"}
+            assert set(connection.scalars(select(forecast.c.gate_weight))) == {1.0}
+            assert set(connection.scalars(select(model_version.c.status))) == {"accepted"}
+        assert not [one for one in check_ledger(ledger, relearn) if not one.ok]
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -142,7 +159,9 @@ def test_an_older_schema_is_refused(old_url: str, schema: str, create: bool) -> 
     assert (columns_at(old_url), contents(old_url, columns)) == (columns, before)
 
 
-def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str, schema: str) -> None:
+def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(
+    old_url: str, schema: str, dialect: str
+) -> None:
     """A failure before any of its statements changes nothing, and a retry succeeds."""
 
     def fail() -> None:
@@ -150,7 +169,7 @@ def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str, schema
 
     columns = columns_at(old_url)
     before = contents(old_url, columns)
-    when = 1
+    when = int(schema)  # each schema fails at others of the statements they share
     while True:
         try:
             with failing(when, fail):
@@ -159,8 +178,8 @@ def test_an_upgrade_that_fails_midway_leaves_the_old_ledger(old_url: str, schema
         except InjectedError:
             assert look(parse_url(old_url)) == schema, when
             assert (columns_at(old_url), contents(old_url, columns)) == (columns, before), when
-            when += 1
-    assert when > 5
+            when += STEP[dialect]
+    assert when > 40
     assert contents(old_url, columns) == before
 
 
@@ -192,8 +211,58 @@ def test_every_view_answers_after_an_upgrade(old_url: str) -> None:
     upgrade(parse_url(old_url))
     with open_ledger(old_url) as ledger:
         found = {name: read_view(ledger, name).as_dicts() for name in VIEWS}
-    nothing = {"alert_history", "pull_history", "quarantine_history"}
+    nothing = {"alert_history", "pull_history", "quarantine_history"} | NEW
     assert {name for name, rows in found.items() if not rows} == nothing
     assert {row["state"] for row in found["run_history"]} == {"done"}
     assert {row["carried"] for row in found["forecast_inputs"]} == {0}
     assert [row["revision"] for row in found["bar_history"] if row["revision"] > 1] == [2]
+
+
+@pytest.mark.parametrize("schema", ["0003"], indirect=True)
+def test_what_is_missing_is_made_of_the_scores(old_url: str) -> None:
+    """Coverage of trackers and gains of sums are as if they had been kept from the first night."""
+    upgrade(parse_url(old_url))
+    with open_ledger(old_url) as ledger:
+        trackers = read_view(ledger, "tracker_state").as_dicts()
+        history = read_view(ledger, "forecast_history", order=("cutoff",)).as_dicts()
+        found = read_view(ledger, "skill").as_dicts()
+        parts = {one["forecast_id"]: one for one in read_view(ledger, "forecast_parts").as_dicts()}
+    assert {one["coverage"] for one in trackers} - {0.80, 0.95}
+    for one in found:
+        cell = ("series", "kind", "horizon")
+        scored = [
+            row
+            for row in history
+            if row["scored_at"] and all(row[name] == one[name] for name in cell)
+        ]
+        gains = [
+            (row["baseline_abs_error"] ** 2 - row["error"] ** 2) / (row["hi80"] - row["lo80"]) ** 2
+            for row in scored
+        ]
+        assert len(gains) == one["n"]
+        noise = math.sqrt(one["horizon"] * sum(gain * gain for gain in gains))
+        assert one["t"] == pytest.approx(sum(gains) / noise)
+    assert any(one["t"] for one in found)
+    late = [row for row in history if row["scored_at"] and parts[row["forecast_id"]]["eta"] is None]
+    assert len(late) == 2
+
+
+@pytest.mark.parametrize("schema", ["0003"], indirect=True)
+def test_nights_go_on_after_an_upgrade(old_url: str) -> None:
+    """What waits, what was learned and the model are known; no forecast says what it is made of."""
+    upgrade(parse_url(old_url))
+    with open_ledger(old_url) as ledger:
+        known = read_knowledge(ledger, [1, 2], Night("live", "XNYS", date(2026, 11, 30)))
+        for one in known.values():
+            assert {it.unit for it in one.pending} == {None}
+            assert {(it.horizon, it.level) for it in one.trackers} == {
+                (1, 0.80), (1, 0.95), (2, 0.80), (2, 0.95)
+            }  # fmt: skip
+            assert one.gates == ()
+            assert one.model
+            assert one.attempt == (one.model.cutoff, one.model.fingerprint)
+            assert not one.pinned
+        # What a later session knows can be learned again from what was scored.
+        lessons = taught(ledger, 1, Night("live", "XNYS", date(2026, 11, 30)), known_by=NOW)
+        fed = [(lesson, eta) for lesson, eta in lessons if eta is not None]
+        assert set(relearn(fed)[0]) == set(known[1].trackers)

@@ -1,17 +1,29 @@
 """The views: their columns to the letter, their values worked out by hand, on both databases."""
 
 import math
-from typing import Any
+from dataclasses import fields
 
 import pytest
 from sqlalchemy import insert, text
 
 from forecaster.ledger import Ledger, Series
-from forecaster.ledger.backtests import finish_backtest, start_backtest
+from forecaster.ledger.backtests import (
+    BacktestResult,
+    finish_backtest,
+    start_backtest,
+)
 from forecaster.ledger.history import read_view
 from forecaster.ledger.schema import tally
 
-from .small import NOW, add_series, backfill, backtest, day, live, store, walk, worked
+from .small import (
+    NOW,
+    add_series,
+    backfill,
+    backtest,
+    live,
+    rows,
+    walk,
+)
 
 LATEST = (
     "forecast_id", "run_id", "kind", "series", "source", "symbol", "field", "cutoff", "horizon",
@@ -31,25 +43,23 @@ COLUMNS = {
     "calibration": (
         "series", "kind", "horizon", "level", "n", "covered", "coverage", "mean_width",
     ),
+    "skill": ("series", "kind", "horizon", "n", "skill_mae", "skill_rmse", "t", "verdict"),
+    "decision_history": (
+        "decision_id", "run_id", "kind", "series", "session", "verdict", "reason_code", "reason",
+        "model_id", "age_sessions", "allowed_age", "fingerprint", "model_fingerprint", "intervals",
+        "decided_at", "new_bars", "revised_bars", "skill", "skill_t", "spread_t",
+        "coverage_error80", "coverage_error95", "alarms",
+    ),
+    "model_history": (
+        "model_id", "series", "run_id", "backtest_id", "cutoff", "created_at", "fingerprint",
+        "seed", "bars", "windows", "epochs", "best_epoch", "train_loss", "validation_loss",
+        "baseline_loss", "seconds", "sha256", "settings", "version", "environment", "restarts",
+        "status", "incumbent_loss", "data_sha256", "pinned",
+    ),
+    "backtest_result_history": (
+        "backtest_id", "series", *(one.name for one in fields(BacktestResult)[1:])
+    ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def series(ledger: Ledger) -> Series:
-    """Return a series forecast on three nights: 101 and 102, 104 and 100, 100 and 100.
-
-    What happened: 103, then 102. The intervals reach 1 and 2 to each side; the baseline is 100.
-    """
-    [one] = add_series(ledger, "a")
-    actuals = {day(1): 103.0, day(2): 102.0}
-    for number, means in enumerate([(101.0, 102.0), (104.0, 100.0), (100.0, 100.0)]):
-        store(ledger, live(number), worked(ledger, live(number), one, actuals=actuals, means=means))
-    return one
-
-
-def rows(ledger: Ledger, view: str, *order: str, **where: Any) -> list[dict[str, Any]]:
-    """Return rows of a view."""
-    return read_view(ledger, view, where=where, order=order).as_dicts()
 
 
 @pytest.mark.parametrize("view", COLUMNS)
@@ -165,6 +175,7 @@ def test_sums_of_nothing_give_null(ledger: Ledger) -> None:
     for view, empty in (
         ("accuracy", ("mae", "baseline_mae", "skill_mae", "skill_rmse", "bias")),
         ("calibration", ("coverage", "mean_width")),
+        ("skill", ("skill_mae", "skill_rmse")),
         ("backtest_accuracy", ("mae", "relative_mae", "relative_rmse", "coverage80")),
     ):
         for row in rows(ledger, view):
@@ -239,6 +250,9 @@ PLANS = {
     "latest_forecast": "SELECT * FROM latest_forecast WHERE series = 'a'",
     "accuracy": "SELECT * FROM accuracy WHERE series = 'a'",
     "calibration": "SELECT * FROM calibration WHERE series = 'a'",
+    "skill": "SELECT * FROM skill WHERE series = 'a'",
+    "forecast_parts": "SELECT * FROM forecast_parts WHERE series = 'a' AND cutoff > '2024'",
+    "one forecast's parts": "SELECT * FROM forecast_parts WHERE forecast_id = 1",
     "forecast_history": "SELECT * FROM forecast_history WHERE series = 'a' AND cutoff > '2024'",
     "all that is latest": "SELECT * FROM latest_forecast",
 }

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,22 +14,36 @@ from forecaster.errors import DataError, PluginError
 from forecaster.model import (
     ACTIVATIONS,
     Activation,
+    Motion,
     digest,
     network_from_bytes,
     network_to_bytes,
     train_network,
 )
 
+NAMES = ("W_xh", "W_hh", "b_h", "W_hy", "b_y")
 VALUES = 50.0 * np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 0.01, 150)))
 
 
-def _network(inputs="returns", dtype="float32", activation=ACTIVATIONS["relu"]):
+def _network(
+    inputs="returns", dtype="float32", activation=ACTIVATIONS["relu"], values=VALUES, **changes
+):
     settings = ModelSettings(
         inputs=inputs, dtype=dtype, lookback=6, horizon=2, hidden_size=4, epochs=2
     )
     return train_network(
-        VALUES, settings, values_kind="price", activation=activation, rng=np.random.default_rng(0)
+        values,
+        settings,
+        motion=changes.get("motion", Motion()),
+        activation=activation,
+        rng=np.random.default_rng(0),
+        ranges=changes.get("ranges"),
     )
+
+
+def _long(n=400, seed=1):
+    """Values that are enough to fit a spread on."""
+    return 50.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0.0, 0.01, n)))
 
 
 @pytest.mark.parametrize("inputs", ["returns", "window", "minmax"])
@@ -40,8 +55,45 @@ def test_what_comes_back_forecasts_the_same_bits(inputs, dtype):
     assert np.array_equal(back.predict(VALUES), network.predict(VALUES))
     assert (back.encoding, back.summary) == (network.encoding, network.summary)
     assert back.activation is ACTIVATIONS["relu"]
-    assert back.params["W_hh"].dtype == np.dtype(dtype)
+    assert back.members[0]["W_hh"].dtype == np.dtype(dtype)
     assert network_to_bytes(back) == network_to_bytes(network)
+    assert (len(back.members), back.spread) == (3, None)
+
+
+@pytest.mark.parametrize("motion", [Motion(), Motion("difference"), Motion("price", 5)], ids=str)
+@pytest.mark.parametrize("ranged", [True, False])
+def test_the_spread_and_the_motion_come_back(motion, ranged):
+    """And say the same, to the last bit."""
+    values = _long()
+    ranges = np.full(400, 0.02) + 0.001 * values if ranged else None
+    network = _network(values=values, motion=motion, ranges=ranges)
+    back = network_from_bytes(network_to_bytes(network))
+    assert (back.extras, back.encoding) == (network.extras, network.encoding)
+    assert back.encoding.motion == motion
+    assert back.spread.ranged == ranged
+    found, expected = (each.spread.scales(values, ranges, motion) for each in (back, network))
+    assert np.array_equal(found, expected)
+    assert np.array_equal(back.predict(values), network.predict(values))
+    assert network_to_bytes(back) == network_to_bytes(network)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("returns", [54.88071523717821, 54.892984206309386]),
+        ("minmax", [54.67998430788721, 54.71108363447551]),
+        ("quantiles", [55.03571541724527, 55.01302540502]),
+    ],
+)
+def test_what_an_earlier_version_stored_says_what_it_said(name, said):
+    """Format 2: one network, without a spread; it is stored again in the present format."""
+    data = (Path(__file__).parent / "format_2" / f"{name}.npz").read_bytes()
+    network = network_from_bytes(data)
+    np.testing.assert_allclose(network.predict(VALUES), said, rtol=1e-9)
+    assert (len(network.members), network.spread) == (1, None)
+    assert network.extras.motion == Motion()
+    again = network_from_bytes(network_to_bytes(network))
+    assert np.array_equal(again.predict(VALUES), network.predict(VALUES))
 
 
 def test_nothing_is_pickled():
@@ -49,6 +101,7 @@ def test_nothing_is_pickled():
     with np.load(io.BytesIO(network_to_bytes(_network())), allow_pickle=False) as file:
         assert sorted(file) == ["W_hh", "W_hy", "W_xh", "about", "b_h", "b_y"]
         assert all(file[name].dtype.kind in "fu" for name in file)
+        assert file["W_xh"].shape == (3, 4, 4)  # the members come first
 
 
 def test_an_activation_of_ones_own_is_resolved_by_name():
@@ -154,14 +207,23 @@ def _rewritten(data, **changes):
         lambda data: data[:200] + b"\xff" * 40 + data[240:],
         lambda data: _rewritten(data, W_hh=None),
         lambda data: _rewritten(data, about=None),
-        lambda data: _rewritten(data, W_hh=np.zeros((3, 4), np.float32)),
-        lambda data: _rewritten(data, W_hh=np.zeros((4, 4), np.float64)),
-        lambda data: _rewritten(data, b_h=np.full(4, np.nan, np.float32)),
-        lambda data: _rewritten(data, W_hy=np.zeros((5, 4), "f4"), b_y=np.zeros(5, "f4")),
+        lambda data: _rewritten(data, W_hh=np.zeros((3, 3, 4), np.float32)),
+        lambda data: _rewritten(data, W_hh=np.zeros((3, 4, 4), np.float64)),
+        lambda data: _rewritten(data, W_hh=np.zeros((4, 4), np.float32)),
+        lambda data: _rewritten(data, W_hh=np.zeros((2, 4, 4), np.float32)),
+        lambda data: _rewritten(data, W_hh=np.float32(1.0)),
+        lambda data: _rewritten(data, b_h=np.full((3, 4), np.nan, np.float32)),
+        lambda data: _rewritten(data, W_hy=np.zeros((3, 5, 4), "f4"), b_y=np.zeros((3, 5), "f4")),
+        lambda data: _rewritten(data, **{name: np.zeros((0, 4)) for name in NAMES}),
         lambda data: _rewritten(data, about=np.frombuffer(b"[]", np.uint8)),
         lambda data: _rewritten(data, about=np.frombuffer(b'{"format": 2}', np.uint8)),
+        lambda data: _rewritten(data, about=np.frombuffer(b'{"format": 3}', np.uint8)),
         lambda data: _rewritten(data, about=np.frombuffer(b'{"format": 1}', np.uint8)),
         lambda data: _about(data, format=1),
+        lambda data: _about(data, format=2),
+        lambda data: _about(data, format=4),
+        lambda data: _about(data, spread={"ranged": True}),
+        lambda data: _about(data, extras={"names": [], "decay": 0.94, "motion": {"kin": "price"}}),
         lambda data: _about(data, probe=None),
         lambda data: _about(data, probe=[]),
         lambda data: _about(data, probe={"points": [1.0], "values": [], "slopes": [1.0]}),
@@ -175,6 +237,26 @@ def test_damage_is_told_in_one_line(damage):
     assert caught.value.code == "artefact"
     assert "\n" not in str(caught.value)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: _rewritten(data, spread_bias=None),
+        lambda data: _rewritten(data, spread_bias=np.zeros(3)),
+        lambda data: _rewritten(data, spread_weights=np.zeros((2, 5))),
+        lambda data: _rewritten(data, spread_weights=np.full((2, 6), np.inf)),
+        lambda data: _rewritten(data, spread_weights=np.array(["wide"] * 12).reshape(2, 6)),
+        lambda data: _about(data, spread={}),
+    ],
+)
+def test_damage_to_the_spread_is_told(damage):
+    """As that to the network is."""
+    data = network_to_bytes(_network(values=_long()))
+    assert network_from_bytes(data).spread is not None
+    with pytest.raises(DataError, match="not a stored network") as caught:
+        network_from_bytes(damage(data))
+    assert caught.value.code == "artefact"
 
 
 def test_the_digest_is_sha256():

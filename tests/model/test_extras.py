@@ -10,6 +10,7 @@ from forecaster.errors import DataError
 from forecaster.model import (
     ACTIVATIONS,
     Beside,
+    Motion,
     fields_of,
     network_from_bytes,
     network_to_bytes,
@@ -18,7 +19,10 @@ from forecaster.model import (
 from forecaster.model.extras import Extras
 from forecaster.model.scale import floored_scale
 
-NAMES = ("open", "high", "low", "close", "volume", "abs_return", "range", "volatility", "weekday")
+NAMES = (
+    "averages", "open", "high", "low", "close", "volume", "abs_return", "range", "volatility",
+    "weekday",
+)  # fmt: skip
 
 
 def _market(n=300, seed=0):
@@ -43,7 +47,7 @@ SEEN = slice(END - T + 1, END + 1)
 
 def _windows(name, kind="price", values=CLOSE, beside=BESIDE):
     """The window of T steps that ends at END, (T, E)."""
-    return Extras((name,), kind, 0.94).windows(values, beside, np.array([END]), T)[0]
+    return Extras((name,), Motion(kind), 0.94).windows(values, beside, np.array([END]), T)[0]
 
 
 @pytest.mark.parametrize("name", ["open", "high", "low", "close"])
@@ -84,6 +88,49 @@ def test_volatility_is_that_of_the_last_20_moves_against_the_present_one():
     np.testing.assert_allclose(_windows("volatility")[:, 0], expected)
 
 
+def _averages(motion, values, sigma):
+    """The three distances of the window that ends at END, by the recursion, (T, 3)."""
+    path = motion.path(values)
+    columns = []
+    for k in (20, 63, 250):
+        mean, away = path[0], []
+        for value in path:
+            mean += 2.0 / (k + 1.0) * (value - mean)
+            away.append(value - mean)
+        columns.append(np.array(away)[SEEN] / (np.sqrt(k / 3.0) * sigma))
+    return np.clip(np.stack(columns, axis=1), -8, 8)
+
+
+@pytest.mark.parametrize("kind", ["price", "difference"])
+@pytest.mark.parametrize("season", [None, 5])
+def test_averages_are_distances_to_slow_ones_in_units_of_volatility(kind, season):
+    """(p - EMA) / (sigma sqrt(k / 3)) for k of 20, 63 and 250 sessions; values are all it takes."""
+    motion = Motion(kind, season)
+    sigma = floored_scale(motion.steps(CLOSE), 0.94, kind)[END - motion.lag]
+    found = Extras(("averages",), motion, 0.94).windows(CLOSE, None, np.array([END]), T)[0]
+    np.testing.assert_allclose(found, _averages(motion, CLOSE, sigma), rtol=1e-9)
+
+
+def test_averages_of_a_random_walk_are_of_one_size():
+    """About 1, so that none drowns the others."""
+    values = 100.0 * np.exp(np.random.default_rng(3).normal(0.0, 0.01, 4000).cumsum())
+    ends = np.arange(1000, 4000)
+    found = Extras(("averages",), Motion(), 0.94).windows(values, None, ends, 1)[:, 0]
+    np.testing.assert_allclose(np.sqrt(np.mean(found**2, axis=0)), 0.9, atol=0.25)
+
+
+def test_with_a_season_moves_are_those_of_a_season():
+    """Of the series, and of the fields beside it."""
+    extras = Extras(("abs_return", "open", "volatility"), Motion("price", 5), 0.94)
+    steps, opens = (np.log(p[5:] / p[:-5]) for p in (CLOSE, BESIDE.fields["open"]))
+    sigma, scale = (floored_scale(each, 0.94, "price")[END - 5] for each in (steps, opens))
+    rolling = [np.sqrt(np.mean(steps[i - 24 : i - 4] ** 2)) for i in range(END - T + 1, END + 1)]
+    seen = slice(END - 5 - T + 1, END - 5 + 1)
+    expected = [np.abs(steps[seen]) / sigma, opens[seen] / scale, np.log(rolling / sigma)]
+    found = extras.windows(CLOSE, BESIDE, np.array([END]), T)[0]
+    np.testing.assert_allclose(found, np.clip(np.stack(expected, axis=1), -8, 8), rtol=1e-9)
+
+
 def test_the_day_of_the_week_is_a_point_on_a_circle():
     """Monday is at angle 0; a day and the same day a week later are the same."""
     found = _windows("weekday")
@@ -106,9 +153,10 @@ def test_differences_are_not_logarithms():
 @given(
     name=st.sampled_from(NAMES),
     kind=st.sampled_from(["price", "difference"]),
+    season=st.sampled_from([None, 5]),
     end=st.integers(T - 1, 298),
 )
-def test_nothing_after_the_windows_end_is_read(name, kind, end):
+def test_nothing_after_the_windows_end_is_read(name, kind, season, end):
     """Whatever comes later, the window is the same to the last bit."""
     other, others = _market(seed=7)
     values = np.where(np.arange(300) <= end, CLOSE, other)
@@ -116,16 +164,27 @@ def test_nothing_after_the_windows_end_is_read(name, kind, end):
         field: np.where(np.arange(300) <= end, column, others.fields[field])
         for field, column in BESIDE.fields.items()
     }
-    extras = Extras((name,), kind, 0.94)
+    extras = Extras((name,), Motion(kind, season), 0.94)
     before = extras.windows(CLOSE, BESIDE, np.array([end]), T)
     after = extras.windows(values, Beside(BESIDE.sessions, fields), np.array([end]), T)
     assert np.array_equal(before, after)
 
 
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(NAMES), season=st.sampled_from([None, 5]), cutoff=st.integers(20, 299))
+def test_cut_after_a_cutoff_no_window_changes(name, season, cutoff):
+    """Nor does any bit of it: all windows up to there are those of the whole."""
+    extras = Extras((name,), Motion("price", season), 0.94)
+    ends = np.arange(T - 1, cutoff)
+    whole = extras.windows(CLOSE, BESIDE, ends, T)
+    cut = extras.windows(CLOSE[:cutoff], BESIDE.between(0, cutoff), ends, T)
+    assert np.array_equal(cut, whole)
+
+
 def _train(beside=BESIDE, **changes):
     settings = ModelSettings(**{"lookback": 8, "horizon": 3, "epochs": 6, **changes})
     return train_network(
-        CLOSE, settings, values_kind="price", activation=ACTIVATIONS["tanh"],
+        CLOSE, settings, motion=Motion(), activation=ACTIVATIONS["tanh"],
         rng=np.random.default_rng(0), beside=beside,
     )  # fmt: skip
 
@@ -133,9 +192,9 @@ def _train(beside=BESIDE, **changes):
 @pytest.mark.parametrize("inputs", ["returns", "window", "minmax"])
 @pytest.mark.parametrize("loss_on", ["last", "all"])
 def test_a_network_reads_them_beside_its_series(inputs, loss_on):
-    """Ten inputs beside the one; stored and read back it says the same."""
+    """Thirteen inputs beside the one; stored and read back it says the same."""
     network = _train(extra_inputs=list(NAMES), inputs=inputs, loss_on=loss_on)
-    assert network.params["W_xh"].shape == (16, 11)
+    assert network.members[0]["W_xh"].shape == (16, 14)
     again = network_from_bytes(network_to_bytes(network))
     assert again.extras == network.extras
     assert np.array_equal(again.predict(CLOSE, BESIDE), network.predict(CLOSE, BESIDE))
@@ -164,7 +223,7 @@ def test_what_is_told_by_an_extra_input_is_learnt():
         train_network(
             values,
             ModelSettings(horizon=1, lookback=5, learning_rate=0.01, extra_inputs=names),
-            values_kind="price", activation=ACTIVATIONS["tanh"], rng=np.random.default_rng(0),
+            motion=Motion(), activation=ACTIVATIONS["tanh"], rng=np.random.default_rng(0),
             beside=Beside(sessions, {"volume": volume}),
         ).summary
         for names in ([], ["volume"])
@@ -177,7 +236,7 @@ def test_what_is_told_by_an_extra_input_is_learnt():
 def test_fields_are_those_that_the_inputs_are_made_of():
     """The range needs the high and the low."""
     assert fields_of(["range", "volume", "weekday"]) == ["high", "low", "volume"]
-    assert fields_of(["abs_return", "volatility"]) == []
+    assert fields_of(["abs_return", "averages", "volatility"]) == []
 
 
 def test_what_is_missing_is_named():
@@ -187,7 +246,7 @@ def test_what_is_missing_is_named():
     with pytest.raises(ValueError, match="extra inputs weekday need the sessions"):
         _train(None, extra_inputs=["weekday"])
     with pytest.raises(ValueError, match="beside 250 values stand columns of \\[300\\]"):
-        Extras(("weekday",), "price", 0.94).windows(CLOSE[:250], BESIDE, np.array([99]), T)
+        Extras(("weekday",), Motion(), 0.94).windows(CLOSE[:250], BESIDE, np.array([99]), T)
 
 
 def test_a_price_without_a_logarithm_is_told():
@@ -203,5 +262,5 @@ def test_a_series_that_stands_still_gives_finite_inputs():
     values = np.concatenate([np.full(100, 50.0), CLOSE[:50]])
     beside = BESIDE.between(0, 150)
     for name in NAMES:
-        x = Extras((name,), "price", 0.94).windows(values, beside, np.arange(T - 1, 150), T)
+        x = Extras((name,), Motion(), 0.94).windows(values, beside, np.arange(T - 1, 150), T)
         assert np.abs(x).max() <= 8.0

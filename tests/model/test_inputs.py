@@ -7,21 +7,24 @@ from hypothesis import strategies as st
 
 from forecaster.errors import DataError
 from forecaster.model.inputs import MinMax, Returns, Window, make_encoding
+from forecaster.model.motion import Motion
 from forecaster.model.scale import floored_scale
 
 PRICES = 100.0 * np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 0.01, 80)))
 ENCODINGS = [
-    Returns(6, 3, "price", 0.94),
-    Returns(6, 3, "difference", 0.94),
+    Returns(6, 3, Motion(), 0.94),
+    Returns(6, 3, Motion("difference"), 0.94),
     Window(6, 3),
     MinMax(6, 3, 90.0, 110.0),
+    Returns(6, 3, Motion("price", 5), 0.94),
+    Returns(6, 3, Motion("difference", 2), 0.94),
 ]
 each = pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda e: f"{e.name}")
 
 
 def test_returns_are_scaled_by_the_volatility_at_the_window_end():
     """One window and its targets, worked out from the definitions."""
-    encoding = Returns(6, 3, "price", 0.94)
+    encoding = Returns(6, 3, Motion(), 0.94)
     x, y = encoding.windows(PRICES)
     assert (x.shape, y.shape) == ((80 - 6 - 3, 6, 1), (80 - 6 - 3, 3))
     end = 30  # the window that ends at value 30 is number 30 - lookback
@@ -64,10 +67,13 @@ def test_decoding_inverts_the_targets(encoding):
 
 
 @each
-def test_the_baseline_decodes_to_the_last_value(encoding):
-    """Which is an output of zero for all but minmax."""
+def test_the_baseline_decodes_to_the_naive_forecast(encoding):
+    """The last value or its season's; an output of zero for all but minmax."""
     outputs = encoding.baseline(encoding.newest(PRICES))
-    np.testing.assert_allclose(encoding.decode(outputs[0], PRICES), np.full(3, PRICES[-1]))
+    motion = encoding.motion if encoding.name == "returns" else Motion()
+    expected = motion.baselines(PRICES, 3)
+    assert motion.season or set(expected) == {PRICES[-1]}
+    np.testing.assert_allclose(encoding.decode(outputs[0], PRICES), expected)
     assert (encoding.name == "minmax") == bool(outputs.any())
 
 
@@ -82,7 +88,7 @@ def test_every_step_has_the_targets_seen_from_there(encoding):
 
 def test_a_target_of_an_early_step_is_the_move_from_that_step():
     """For returns: from value i, in units of the scale at the window's end."""
-    _, y = Returns(6, 3, "price", 0.94).windows(PRICES, every_step=True)
+    _, y = Returns(6, 3, Motion(), 0.94).windows(PRICES, every_step=True)
     sigma = floored_scale(np.diff(np.log(PRICES)), 0.94, "price")[29]
     # Window 24 ends at value 30; its third step is at value 27.
     move = np.log(PRICES[29] / PRICES[27])
@@ -105,7 +111,7 @@ def test_the_test_above_would_see_a_leak():
     """An encoding that did look at all values (a refitted MinMax) changes."""
     later = np.concatenate([PRICES, [1e6]])
     one, other = (
-        make_encoding("minmax", values, lookback=6, horizon=3, kind="price", decay=0.94).windows(
+        make_encoding("minmax", values, lookback=6, horizon=3, motion=Motion(), decay=0.94).windows(
             values
         )[0]
         for values in (PRICES, later)
@@ -140,14 +146,14 @@ def test_log_returns_of_non_positive_values_are_refused():
     """With the remedy; the other encodings take any value."""
     values = PRICES - 100.0
     with pytest.raises(DataError) as caught:
-        Returns(6, 3, "price", 0.94).windows(values)
+        Returns(6, 3, Motion(), 0.94).windows(values)
     assert caught.value.code == "non_positive"
-    for encoding in (Returns(6, 3, "difference", 0.94), Window(6, 3)):
+    for encoding in (Returns(6, 3, Motion("difference"), 0.94), Window(6, 3)):
         assert np.isfinite(encoding.windows(values)[0]).all()
 
 
 def test_minmax_of_a_constant_is_refused():
     """There is no scale."""
     with pytest.raises(DataError) as caught:
-        make_encoding("minmax", np.ones(9), lookback=2, horizon=1, kind="price", decay=0.94)
+        make_encoding("minmax", np.ones(9), lookback=2, horizon=1, motion=Motion(), decay=0.94)
     assert caught.value.code == "constant"

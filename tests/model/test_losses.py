@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.model import ACTIVATIONS, Huber, Pinball, Squared, init_params, loss_and_gradients
-from forecaster.model.losses import get_loss
+from forecaster.model.losses import StudentT, get_loss
 from forecaster.model.unrolled import Unrolled, pack
 from forecaster.testing import check_gradients
 
@@ -47,7 +47,7 @@ def test_pinball_is_least_at_the_quantile(level):
     assert candidates[np.argmin(costs)] == pytest.approx(np.quantile(y, level), abs=0.02)
 
 
-@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8))])
+@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8)), StudentT(4.0)])
 def test_what_is_not_a_number_stays_so(loss):
     """A training that has gone wrong must be seen to have."""
     error = np.array([[np.nan], [1.0]])
@@ -55,7 +55,7 @@ def test_what_is_not_a_number_stays_so(loss):
     assert np.isnan(_slopes(loss, error)[0])
 
 
-@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8))])
+@pytest.mark.parametrize("loss", [Squared(), Huber(0.5), Pinball((0.2, 0.8)), StudentT(4.0)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_slope_keeps_the_dtype(loss, dtype):
     """It is written in place."""
@@ -67,7 +67,7 @@ def test_the_slope_keeps_the_dtype(loss, dtype):
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    loss=st.sampled_from([Huber(0.3), Huber(5.0), Pinball(), Pinball((0.5,))]),
+    loss=st.sampled_from([Huber(0.3), Huber(5.0), Pinball(), Pinball((0.5,)), StudentT()]),
     loss_on=st.sampled_from(["last", "all"]),
     batch=st.integers(1, 4),
 )
@@ -89,6 +89,45 @@ def test_gradients_are_those_of_the_loss(seed, loss, loss_on, batch):
         np.testing.assert_allclose(gradient, grads[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("freedom", [1.0, 5.0, 30.0])
+def test_student_t_is_the_likelihood_of_a_log_scale(freedom):
+    """Up to what depends on z alone, -log t(z; scale e^u) is the cost of u - log |z|."""
+    from scipy.stats import t
+
+    z, u = np.array([-4.0, -0.02, 0.3, 1.0, 5.0]), np.linspace(-2.0, 3.0, 21)[:, np.newaxis]
+    cost = StudentT(freedom).costs(u - np.log(np.abs(z)))
+    left = -t.logpdf(z, freedom, scale=np.exp(u)) - cost
+    np.testing.assert_allclose(left, np.broadcast_to(left[0], left.shape), atol=1e-12)
+
+
+@settings(max_examples=50)
+@given(e=st.floats(-12.0, 12.0), freedom=st.sampled_from([1.0, 5.0, 30.0]))
+def test_student_t_has_the_slope_and_curvature_of_its_cost(e, freedom):
+    """By central differences; the curvature is never negative, and the least cost is at 0."""
+    loss = StudentT(freedom)
+    around = np.array([[e - 1e-5, e, e + 1e-5]])
+    low, here, high = loss.costs(around)[0]
+    slopes = around.copy()
+    loss.slope(slopes, 1.0)
+    assert slopes[0, 1] == pytest.approx((high - low) / 2e-5, abs=1e-7)
+    assert loss.curvatures(around)[0, 1] == pytest.approx(
+        (slopes[0, 2] - slopes[0, 0]) / 2e-5, abs=1e-7
+    )
+    assert loss.curvatures(around)[0, 1] >= 0.0
+    assert here >= loss.costs(np.zeros((1, 1)))[0, 0] - 1e-12
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_student_t_overflows_nowhere(dtype):
+    """A scale far too narrow costs its freedom for each unit, one far too wide 1."""
+    error = np.array([[-1e4], [1e4]], dtype)
+    loss = StudentT(5.0)
+    assert loss.costs(error).dtype == dtype
+    np.testing.assert_allclose(loss.costs(error)[:, 0], [5e4, 1e4], rtol=1e-3)
+    np.testing.assert_allclose(_slopes(loss, error, factor=0.5), [-2.5, 0.5])
+    np.testing.assert_array_equal(loss.curvatures(error)[:, 0], [0.0, 0.0])
+
+
 def test_losses_go_by_name():
     """Huber takes its delta; an unknown name lists those there are."""
     assert get_loss("squared") == Squared()
@@ -107,7 +146,9 @@ def test_pinball_refuses_outputs_that_are_no_quantiles(outputs):
 
 
 def test_losses_without_a_minimum_are_refused():
-    """Huber's delta is positive, and a quantile lies between 0 and 1."""
+    """Huber's delta and Student's freedom are positive, and a quantile lies between 0 and 1."""
+    with pytest.raises(ValueError, match="freedom is 0: it must be above 0"):
+        StudentT(0.0)
     with pytest.raises(ValueError, match="delta is 0: it must be above 0"):
         Huber(0)
     with pytest.raises(ValueError, match=r"levels are 0\.5, 1\.5: each must lie between 0 and 1"):

@@ -7,7 +7,7 @@ from forecaster.config import ModelSettings
 from forecaster.errors import DataError
 from forecaster.model import (
     ACTIVATIONS,
-    Network,
+    Motion,
     bars_needed,
     floored_scale,
     forward,
@@ -15,45 +15,23 @@ from forecaster.model import (
     start_quantile,
     train_network,
 )
-from forecaster.model.extras import Extras
-from forecaster.model.inputs import MinMax
 
-SETTINGS = ModelSettings(
-    lookback=8, horizon=3, hidden_size=8, epochs=6, learning_rate=3e-3, validation=0.15
-)
+from .trained import ONE_MEMBER, SETTINGS, prices, train
+
 INPUTS = ["returns", "window", "minmax"]
-
-
-def _prices(n=300, seed=0, phi=0.0):
-    """Prices whose returns follow an AR(1) with coefficient phi."""
-    rng = np.random.default_rng(seed)
-    r = rng.normal(0.0, 0.01, n)
-    for t in range(1, n):
-        r[t] += phi * r[t - 1]
-    return 100.0 * np.exp(np.cumsum(r))
-
-
-def _train(values, settings=SETTINGS, seed=0, kind="price", **changes):
-    settings = settings.model_copy(update=changes)
-    return train_network(
-        values,
-        settings,
-        values_kind=kind,
-        activation=ACTIVATIONS[settings.activation],
-        rng=np.random.default_rng(seed),
-    )
 
 
 @pytest.mark.parametrize("inputs", INPUTS)
 @pytest.mark.parametrize("loss_on", ["last", "all"])
 def test_a_network_forecasts_every_horizon(inputs, loss_on):
     """(H,) float64 in the unit of the values, from float32 weights."""
-    values = _prices()
-    network = _train(values, inputs=inputs, loss_on=loss_on)
+    values = prices()
+    network = train(values, inputs=inputs, loss_on=loss_on)
     forecasts = network.predict(values)
     assert (forecasts.shape, forecasts.dtype) == ((3,), np.float64)
     assert np.all(np.abs(forecasts / values[-1] - 1.0) < 0.5)
-    assert {value.dtype for value in network.params.values()} == {np.dtype(np.float32)}
+    dtypes = {value.dtype for params in network.members for value in params.values()}
+    assert dtypes == {np.dtype(np.float32)}
 
 
 def test_a_direct_forecast_worked_by_hand():
@@ -64,26 +42,14 @@ def test_a_direct_forecast_worked_by_hand():
     a_2 = 0.5 * 1 + 0.8 * 0.35 + 0.1     = 0.88
     y_2 = (2 * 0.88 - 0.3, 0.88 + 0.1)   = (1.46, 0.98), which is 14.6 and 9.8
     """
-    network = Network(
-        params={
-            "W_xh": np.array([[0.5]]), "W_hh": np.array([[0.8]]), "b_h": np.array([0.1]),
-            "W_hy": np.array([[2.0], [1.0]]), "b_y": np.array([-0.3, 0.1]),
-        },
-        encoding=MinMax(lookback=2, horizon=2, low=0.0, high=10.0),
-        extras=Extras((), "price", 0.94),
-        horizon=2,
-        quantiles=(),
-        activation=ACTIVATIONS["identity"],
-        summary=_train(_prices()).summary,
-    )  # fmt: skip
-    np.testing.assert_allclose(network.predict([7.0, 5.0, 10.0]), [14.6, 9.8], rtol=1e-14)
+    np.testing.assert_allclose(ONE_MEMBER.predict([7.0, 5.0, 10.0]), [14.6, 9.8], rtol=1e-14)
 
 
 @pytest.mark.parametrize("inputs", ["returns", "window"])
 def test_an_untrained_network_is_the_baseline(inputs):
     """Training starts at the last value for every horizon, and at the baseline's loss."""
-    values = _prices()
-    network = _train(values, inputs=inputs, learning_rate=1e-30)
+    values = prices()
+    network = train(values, inputs=inputs, learning_rate=1e-30)
     assert network.predict(values) == pytest.approx(np.full(3, values[-1]))
     assert network.summary.validation_loss == pytest.approx(network.summary.baseline_loss, rel=1e-5)
 
@@ -91,16 +57,16 @@ def test_an_untrained_network_is_the_baseline(inputs):
 @pytest.mark.parametrize("inputs", INPUTS)
 def test_the_same_seed_gives_the_same_bytes(inputs):
     """And another seed others."""
-    values = _prices()
-    first, second = (network_to_bytes(_train(values, inputs=inputs)) for _ in range(2))
+    values = prices()
+    first, second = (network_to_bytes(train(values, inputs=inputs)) for _ in range(2))
     assert first == second
-    assert first != network_to_bytes(_train(values, inputs=inputs, seed=1))
+    assert first != network_to_bytes(train(values, inputs=inputs, seed=1))
 
 
 def test_a_real_signal_is_learnt():
     """On an AR(1) of returns the one-step error over new values is well below the baseline's."""
-    values = _prices(1500, phi=-0.6)
-    network = _train(values[:1200], lookback=5, epochs=30)
+    values = prices(1500, phi=-0.6)
+    network = train(values[:1200], lookback=5, epochs=30)
     assert network.summary.validation_loss < 0.95 * network.summary.baseline_loss
     ends = range(1200, 1499)
     errors = np.array([network.predict(values[:end])[0] - values[end] for end in ends])
@@ -110,9 +76,9 @@ def test_a_real_signal_is_learnt():
 
 
 def test_a_sine_is_learnt_from_differences():
-    """Values that cross zero, with values_kind "difference"."""
+    """Values that cross zero, of kind "difference"."""
     values = np.sin(np.arange(600) * 2 * np.pi / 25)
-    network = _train(values[:500], kind="difference", lookback=10, epochs=30)
+    network = train(values[:500], motion=Motion("difference"), lookback=10, epochs=30)
     errors = [network.predict(values[:end]) - values[end : end + 3] for end in range(500, 590)]
     naive = [values[end - 1] - values[end : end + 3] for end in range(500, 590)]
     assert np.mean(np.square(errors)) < 0.05 * np.mean(np.square(naive))
@@ -120,18 +86,20 @@ def test_a_sine_is_learnt_from_differences():
 
 @pytest.mark.parametrize("inputs", INPUTS)
 def test_forecasts_are_computed_one_window_at_a_time(inputs):
-    """The forecast is exactly that of a batch of one."""
-    values = _prices()
-    network = _train(values, inputs=inputs)
-    y_hat, _ = forward(network.params, network.encoding.newest(values), "tanh")
-    decoded = network.encoding.decode(y_hat[0, -1].astype(np.float64), values)
+    """The forecast is exactly that of the members' mean, each for a batch of one."""
+    values = prices()
+    network = train(values, inputs=inputs, extra_inputs=[])
+    x = network.encoding.newest(values)
+    said = [forward(params, x, "tanh")[0][0, -1].astype(np.float64) for params in network.members]
+    decoded = network.encoding.decode(np.mean(said, axis=0), values)
+    assert len(said) == 3
     assert np.array_equal(network.predict(values), decoded)
 
 
 def test_quantiles_start_around_the_baseline():
     """As far as 80 % of returns reach in units of their scale, and in the order of the levels."""
-    values = _prices()
-    network = _train(values, loss="pinball", learning_rate=1e-30)
+    values = prices()
+    network = train(values, loss="pinball", learning_rate=1e-30)
     found = network.predict_quantiles(values)
     sigma = floored_scale(np.diff(np.log(values)), 0.94, "price")[-1]
     reach = start_quantile(0.80) * sigma * np.sqrt([1, 2, 3])
@@ -146,9 +114,9 @@ def test_quantiles_learn_the_spread():
     rng = np.random.default_rng(0)
     moves = rng.normal(0.0, 1.0, 1600) * np.where(np.arange(1600) % 2, 0.006, 0.018)
     values = 100.0 * np.exp(moves.cumsum())
-    network = _train(
+    network = train(
         values[:1300], loss="pinball", lookback=6, horizon=1, epochs=60, patience=15,
-        learning_rate=0.01,
+        learning_rate=0.01, extra_inputs=[],
     )  # fmt: skip
     ends = np.arange(1300, 1599)
     found = np.array([network.predict_quantiles(values[:end])[0] for end in ends])
@@ -160,52 +128,51 @@ def test_quantiles_learn_the_spread():
 
 def test_quantiles_never_cross():
     """However badly the network was trained."""
-    values = _prices()
-    network = _train(values, loss="pinball", epochs=1, learning_rate=5.0, validation=0.0)
+    values = prices()
+    network = train(values, loss="pinball", epochs=1, learning_rate=5.0, validation=0.0)
     assert (np.diff(network.predict_quantiles(values), axis=1) >= 0).all()
 
 
 def test_a_network_without_quantiles_says_so():
     """Rather than giving something else."""
     with pytest.raises(ValueError, match="not trained with pinball"):
-        _train(_prices()).predict_quantiles(_prices())
+        train(prices()).predict_quantiles(prices())
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"optimizer": "rmsprop"}, {"schedule": "cosine"}, {"weight_decay": 0.1},
+        {"optimizer": "rmsprop"}, {"schedule": "constant"}, {"weight_decay": 0.1},
         {"loss": "huber", "huber_delta": 0.5}, {"optimizer": "sgd", "momentum": 0.9},
+        {"members": 2}, {"extra_inputs": []}, {"epochs": 2}, {"validation": 0.3},
     ],
 )  # fmt: skip
 def test_every_setting_of_the_training_makes_a_difference(changes):
     """None is read and forgotten."""
-    values = _prices(phi=-0.5)
-    plain = _train(values, learning_rate=0.01)
-    assert network_to_bytes(_train(values, learning_rate=0.01, **changes)) != network_to_bytes(
-        plain
-    )
+    values = prices(phi=-0.5)
+    plain = train(values, learning_rate=0.01)
+    assert network_to_bytes(train(values, learning_rate=0.01, **changes)) != network_to_bytes(plain)
 
 
 def test_minmax_is_fitted_on_training_rows_only():
     """Not on what is held back: other values there leave the scale as it was."""
-    values = _prices()
+    values = prices()
     windows = 300 - 8 - 3 + 1
     held_back = int(windows * 0.15)
     rows = 300 - held_back - 3  # all but the held-back windows and the gap of the horizon
-    encoding = _train(values, inputs="minmax").encoding
+    encoding = train(values, inputs="minmax").encoding
     assert (encoding.low, encoding.high) == (values[:rows].min(), values[:rows].max())
     changed = values.copy()
     changed[rows:] *= 3.0
-    assert _train(changed, inputs="minmax").encoding == encoding
+    assert train(changed, inputs="minmax").encoding == encoding
     changed[rows - 1] *= 3.0
-    assert _train(changed, inputs="minmax").encoding != encoding
+    assert train(changed, inputs="minmax").encoding != encoding
 
 
 def test_minmax_is_not_refitted_to_forecast():
     """Forecasting from other values leaves the network as it is."""
-    values = _prices()
-    network = _train(values, inputs="minmax")
+    values = prices()
+    network = train(values, inputs="minmax")
     before = network_to_bytes(network)
     network.predict(values * 5.0)
     assert network_to_bytes(network) == before
@@ -213,15 +180,15 @@ def test_minmax_is_not_refitted_to_forecast():
 
 def test_only_the_newest_history_is_used():
     """Older values make no difference."""
-    values = _prices(400)
+    values = prices(400)
     longer = np.concatenate([values * 7.0, values])
-    one, other = (_train(some, history=400) for some in (values, longer))
+    one, other = (train(some, history=400) for some in (values, longer))
     assert network_to_bytes(one) == network_to_bytes(other)
 
 
 def test_the_summary_counts():
     """Windows trained on, epochs run, epoch kept, and the losses."""
-    summary = _train(_prices(), epochs=4, patience=10).summary
+    summary = train(prices(), epochs=4, patience=10).summary
     windows = 300 - 8 - 3
     assert summary.windows == windows - int(windows * 0.15) - 3
     assert summary.epochs == 4
@@ -231,7 +198,7 @@ def test_the_summary_counts():
 
 def test_without_validation_all_windows_and_epochs_are_used():
     """And nothing is said about a validation."""
-    summary = _train(_prices(), validation=0.0, epochs=7).summary
+    summary = train(prices(), validation=0.0, epochs=7).summary
     assert (summary.windows, summary.epochs, summary.best_epoch) == (300 - 8 - 3, 7, 7)
     assert summary.validation_loss is None
     assert summary.baseline_loss is None
@@ -243,10 +210,10 @@ def test_bars_needed_are_enough_and_one_less_is_told(inputs, validation):
     """The error says how many there are and how many are needed."""
     settings = SETTINGS.model_copy(update={"validation": validation})
     needed = bars_needed(settings)
-    values = _prices(needed)
-    assert _train(values, settings, inputs=inputs).summary.windows >= 50
+    values = prices(needed)
+    assert train(values, settings, inputs=inputs).summary.windows >= 50
     with pytest.raises(DataError, match=rf"{needed - 1} bars .* needs {needed} ") as caught:
-        _train(values[1:], settings, inputs=inputs)
+        train(values[1:], settings, inputs=inputs)
     assert caught.value.code == "too_few_bars"
 
 
@@ -258,7 +225,7 @@ def test_bars_needed_with_the_defaults():
 def test_a_history_that_is_too_short_names_the_setting():
     """Waiting for more sessions would not help."""
     with pytest.raises(DataError) as caught:
-        _train(_prices(), history=50)
+        train(prices(), history=50)
     assert caught.value.remedy.startswith("set history to")
 
 
@@ -266,33 +233,33 @@ def test_a_history_that_is_too_short_names_the_setting():
 def test_constant_values_are_refused(inputs):
     """There is nothing to learn."""
     with pytest.raises(DataError) as caught:
-        _train(np.full(300, 7.0), inputs=inputs)
+        train(np.full(300, 7.0), inputs=inputs)
     assert caught.value.code == "constant"
 
 
 def test_values_that_are_not_numbers_are_refused():
     """With their place."""
-    values = _prices()
+    values = prices()
     values[4] = np.nan
     with pytest.raises(DataError, match="value 5 of 300 is nan") as caught:
-        _train(values)
+        train(values)
     assert caught.value.code == "not_finite"
 
 
 def test_too_few_values_to_forecast_from_are_refused():
     """A lookback of 8 needs 9."""
-    network = _train(_prices())
+    network = train(prices())
     with pytest.raises(DataError, match="needs 9") as caught:
-        network.predict(_prices(8))
+        network.predict(prices(8))
     assert caught.value.code == "too_few_bars"
-    assert len(network.predict(_prices(9))) == 3
+    assert len(network.predict(prices(9))) == 3
 
 
 def test_progress_is_told_after_each_epoch():
     """Its number and the validation loss."""
     told = []
     train_network(
-        _prices(), SETTINGS, values_kind="price", activation=ACTIVATIONS["relu"],
+        prices(), SETTINGS, motion=Motion(), activation=ACTIVATIONS["relu"],
         rng=np.random.default_rng(0), progress=lambda *each: told.append(each),
     )  # fmt: skip
     assert [epoch for epoch, _ in told] == list(range(1, len(told) + 1))

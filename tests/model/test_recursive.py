@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecaster.config import ModelSettings
-from forecaster.model import ACTIVATIONS, init_params, roll_out, train_network
+from forecaster.model import ACTIVATIONS, Motion, init_params, roll_out, train_network
 from forecaster.model.inputs import MinMax, Returns, Window
 
 PARAMS = {
@@ -74,7 +74,7 @@ SAID = np.array([0.5, -1.0, 0.25])
 
 def test_returns_add_up():
     """Each output is a move in units of the volatility at the cutoff, and the next input."""
-    encoding = Returns(3, 1, "price", 0.94)
+    encoding = Returns(3, 1, Motion(), 0.94)
     one = encoding.decode(np.array([1.0]), VALUES)[0]
     sigma = np.log(one / 106.0)
     expected = [106.0 * exp(sigma * total) for total in (0.5, -0.5, -0.25)]
@@ -98,31 +98,37 @@ def test_minmax_outputs_are_values_themselves():
     assert encoding.feedback(np.array([[0.5]]), np.array([[0.7]])) == 0.7
 
 
+def _fed_back(params, encoding, given):
+    """The outputs of four steps from the last input on, each fed back, one by one."""
+    outputs, state = [], np.zeros(6, np.float32)
+    for k in range(8 + 3):
+        z = params["W_xh"][:, 0] * np.float32(given[k]) + params["W_hh"] @ state
+        state = np.tanh(z + params["b_h"])
+        said = float((params["W_hy"] @ state + params["b_y"])[0])
+        if k >= 7:
+            outputs.append(said)
+            fed = encoding.feedback(np.array([[given[-1]]]), np.array([[said]]))
+            given.append(float(fed[0, 0]))
+    return outputs
+
+
 @pytest.mark.parametrize("inputs", ["returns", "window", "minmax"])
 def test_a_recursive_network_forecasts_every_horizon_with_one_output(inputs):
-    """What it says is what the outputs, fed back one by one, decode to."""
+    """What it says is what its members' outputs, fed back one by one, decode to in the mean."""
     values = 100.0 * np.exp(np.random.default_rng(0).normal(0, 0.01, 300).cumsum())
     settings = ModelSettings(
         inputs=inputs, multi_step="recursive", lookback=8, horizon=4, hidden_size=6, epochs=8,
         learning_rate=0.01,
     )  # fmt: skip
     network = train_network(
-        values, settings, values_kind="price", activation=ACTIVATIONS["tanh"],
+        values, settings, motion=Motion(), activation=ACTIVATIONS["tanh"],
         rng=np.random.default_rng(0),
     )  # fmt: skip
-    assert network.params["W_hy"].shape == (1, 6)
+    assert network.members[0]["W_hy"].shape == (1, 6)
     x = network.encoding.newest(values)
-    outputs = []
-    given, state = x[0, :, 0].tolist(), np.zeros(6, np.float32)
-    for k in range(8 + 3):
-        z = network.params["W_xh"][:, 0] * np.float32(given[k]) + network.params["W_hh"] @ state
-        state = np.tanh(z + network.params["b_h"])
-        said = float((network.params["W_hy"] @ state + network.params["b_y"])[0])
-        if k >= 7:
-            outputs.append(said)
-            fed = network.encoding.feedback(np.array([[given[-1]]]), np.array([[said]]))
-            given.append(float(fed[0, 0]))
-    expected = network.encoding.decode_path(np.array(outputs), values)
+    members = [_fed_back(each, network.encoding, x[0, :, 0].tolist()) for each in network.members]
+    assert len(members) == 3
+    expected = network.encoding.decode_path(np.mean(members, axis=0), values)
     np.testing.assert_allclose(network.predict(values), expected, rtol=1e-6)
     assert len(expected) == 4
 
@@ -132,7 +138,7 @@ def test_direct_and_recursive_agree_one_step_ahead():
     values = 100.0 * np.exp(np.random.default_rng(1).normal(0, 0.01, 300).cumsum())
     said = [
         train_network(
-            values, ModelSettings(horizon=1, multi_step=way), values_kind="price",
+            values, ModelSettings(horizon=1, multi_step=way, extra_inputs=[]), motion=Motion(),
             activation=ACTIVATIONS["tanh"], rng=np.random.default_rng(0),
         ).predict(values)
         for way in ("direct", "recursive")

@@ -1,12 +1,12 @@
-"""Moves and how large they are at present."""
+"""Exponential means, and how large moves are at present."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecaster.errors import DataError
-from forecaster.model import apply_move, ewma_scale, floored_scale, moves
+from forecaster.model import ewma_scale, floored_scale
+from forecaster.model.scale import ewma
 
 
 def _recursion(r, decay):
@@ -26,6 +26,31 @@ def test_the_scale_is_the_recursion(r, decay):
     """Whatever the length against the blocks in which it is computed."""
     r = np.array(r)
     np.testing.assert_allclose(ewma_scale(r, decay), _recursion(r, decay), rtol=1e-9, atol=1e-100)
+
+
+@settings(deadline=None)
+@given(
+    x=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=700),
+    decay=st.sampled_from([1e-6, 0.01, 0.5, 0.9, 0.97, 0.992, 0.999]),
+)
+def test_the_mean_is_the_recursion(x, decay):
+    """Of numbers of either sign, to within rounding of the largest so far."""
+    mean, expected = x[0], []
+    for number in x:
+        mean = decay * mean + (1 - decay) * number
+        expected.append(mean)
+    expected[0] = x[0]
+    largest = np.maximum.accumulate(np.abs(x))
+    assert (np.abs(ewma(np.array(x), decay) - expected) <= 1e-12 * largest).all()
+
+
+def test_the_mean_knows_nothing_of_later_numbers():
+    """Cut anywhere, what is left has the same bits."""
+    x = np.random.default_rng(0).standard_normal(600) + 5.0
+    for decay in (0.5, 0.9, 0.992):
+        whole = ewma(x, decay)
+        for end in range(1, 600, 7):
+            assert np.array_equal(ewma(x[:end], decay), whole[:end])
 
 
 def test_the_scale_knows_nothing_of_later_moves():
@@ -50,29 +75,6 @@ def test_a_decay_out_of_range_is_refused(decay):
 def test_nothing_has_no_scale():
     """No moves give no scales."""
     assert len(ewma_scale(np.empty(0), 0.94)) == 0
-
-
-@pytest.mark.parametrize("kind", ["price", "difference"])
-def test_moves_and_their_application_are_inverse(kind):
-    """From each value, its move leads to the next."""
-    values = np.array([100.0, 110.0, 99.0, 99.0])
-    np.testing.assert_allclose(apply_move(values[:-1], moves(values, kind), kind), values[1:])
-
-
-def test_moves_of_prices_are_log_returns_and_of_differences_differences():
-    """And differences may be of any sign."""
-    np.testing.assert_allclose(moves(np.array([1.0, np.e]), "price"), [1.0])
-    np.testing.assert_allclose(moves(np.array([1.0, -37.0]), "difference"), [-38.0])
-
-
-@pytest.mark.parametrize("bad", [0.0, -36.98])
-def test_a_price_without_a_logarithm_is_named_with_the_remedy(bad):
-    """WTI oil once closed at -36.98."""
-    with pytest.raises(DataError) as caught:
-        moves(np.array([20.0, bad, 10.0]), "price")
-    assert caught.value.code == "non_positive"
-    assert f"value 2 of 3 is {bad:g}" in str(caught.value)
-    assert 'values = "difference"' in caught.value.remedy
 
 
 @pytest.mark.parametrize("kind", ["price", "difference"])
