@@ -77,13 +77,20 @@ FROM decision d
 JOIN run r ON r.id = d.run_id
 JOIN series s ON s.id = d.series_id
 ;
--- A panel is a model of no series: its name is NULL.
+-- A panel is a model of no series: its name is NULL. In use is what the next night finds.
 CREATE VIEW model_history AS
 SELECT m.id AS model_id, s.name AS series, m.run_id, m.backtest_id, m.cutoff, m.created_at,
        m.fingerprint, m.seed, m.bars, m.windows, m.epochs, m.best_epoch, m.train_loss,
        m.validation_loss, m.baseline_loss, m.seconds, m.sha256, m.settings, p.version,
        p.environment, m.restarts, m.status, m.incumbent_loss, m.data_sha256,
-       CASE WHEN s.pinned_model_id = m.id THEN 1 ELSE 0 END AS pinned
+       CASE WHEN s.pinned_model_id = m.id THEN 1 ELSE 0 END AS pinned,
+       CASE WHEN m.id = coalesce(s.pinned_model_id,
+                                 (SELECT n.id FROM model_version n
+                                  WHERE coalesce(n.series_id, 0) = coalesce(m.series_id, 0)
+                                    AND n.backtest_id IS NULL AND n.status = 'accepted'
+                                  ORDER BY n.cutoff DESC, n.id DESC LIMIT 1))
+            THEN 1 ELSE 0 END AS in_use,
+       length(m.parameters) AS bytes
 FROM model_version m
 LEFT JOIN series s ON s.id = m.series_id
 JOIN program p ON p.id = m.program_id

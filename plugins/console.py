@@ -58,6 +58,7 @@ class ConsoleReporter:
                 out.line(_done(report.summary))
             _print_doubts(out, report)
             _print_coming(out, report.series)
+            _print_making(out, report.series)
             _print_scores(out, report.series)
             _print_origins(out, report.series)
 
@@ -197,15 +198,56 @@ def _score_cells(out: Paper, one: Score) -> list[str]:
 
 
 def _print_verdicts(out: Paper, found: Sequence[Score]) -> None:
-    """In words, per kind: which series are better than the last price, and which are not."""
+    """In words, per kind: who is better than the last price, and whether the intervals hold."""
     for kind in scorecard.KINDS:
         of_kind = [one for one in found if one.kind == kind]
-        for verdict in scorecard.VERDICTS:
+        for verdict in sorted({one.verdict for one in of_kind}):
             names = [one.series for one in of_kind if one.verdict == verdict]
-            if names:
-                out.line(f"{verdict[0].upper()}{verdict[1:]} ({kind}): {_names(names)}.")
+            out.line(f"{verdict[0].upper()}{verdict[1:]} ({kind}): {_names(names)}.")
         if len(of_kind) >= ENOUGH_SERIES:
             out.line(scorecard.chance_note(of_kind))
+        if of_kind:
+            out.line(_coverage(of_kind, kind))
+
+
+def _coverage(found: Sequence[Score], kind: str) -> str:
+    off = [
+        f"{one.series} {level * 100:.0f} % {100 * error:+.1f}"
+        for one in found
+        for level in scorecard.LEVELS
+        if (error := one.off_target(level)) is not None
+    ]
+    if not off:
+        return f"Intervals hold what they promise ({kind}): coverage is on target."
+    return f"Coverage off target, in points ({kind}): {_names(off)}."
+
+
+def _print_making(out: Paper, series: Sequence[SeriesReport]) -> None:
+    """Say who speaks in the coming forecasts: the network where its gate is open, which spread."""
+    told = [one for one in series if one.parts]
+    if not told:
+        return
+    out.heading("What the coming forecasts are made of")
+    speaking = [
+        f"{one.name} {', '.join(f'h {h} ({weight:.2f})' for h, weight in found)}"
+        for one in told
+        if (found := scorecard.speakers(one))
+    ]
+    if speaking:
+        out.line(f"The network speaks, with this weight: {_names(speaking)}; else the last price.")
+    else:
+        out.line("No gate is open: no network has shown yet that it knows better than its baseline.")
+    by_spread: dict[str, list[str]] = {}
+    for one in told:
+        used = scorecard.spreads(one)
+        for spread, at in used.items():
+            where = "" if len(used) == 1 else f" h {', '.join(map(str, at))}"
+            by_spread.setdefault(spread, []).append(f"{one.name}{where}")
+    if len(by_spread) == 1:
+        out.line(f"Spread: {next(iter(by_spread))}.")
+    else:
+        words = (f"{spread} for {_names(names)}" for spread, names in by_spread.items())
+        out.line(f"Spread: {'; '.join(words)}.")
 
 
 def _names(names: Sequence[str]) -> str:

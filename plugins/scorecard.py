@@ -19,18 +19,16 @@ Row = dict[str, Any]
 
 KINDS: Final = ("live", "backfill", "backtest")
 LEVELS: Final = (0.80, 0.95)
-ENOUGH_CUTOFFS: Final = 30
-# One-sided 5 %: of many series without any skill, one in twenty passes.
+# One-sided 5 %: of many cells without any skill, one in twenty passes.
 ENOUGH_T: Final = 1.645
 CHANCE: Final = 0.05
+# The view `skill` judges from so many outcomes on.
+ENOUGH_OUTCOMES: Final = 40
 
 NO_OUTCOME: Final = "no outcome yet"
-TOO_FEW: Final = "too few outcomes to tell"
-SAME: Final = "the same as the last price"
 NOT_BETTER: Final = "not better than the last price"
-WITHIN_CHANCE: Final = "ahead of the last price, but within chance"
 BETTER: Final = "better than the last price"
-VERDICTS: Final = (BETTER, WITHIN_CHANCE, SAME, NOT_BETTER, TOO_FEW, NO_OUTCOME)
+WORSE: Final = "worse than the last price"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,9 @@ class Score:
         mae, rmse: of the forecasts, in units of price.
         baseline_mae, baseline_rmse: of the last price on the same cells.
         coverage: share of outcomes inside the interval, by level.
-        t: of the mean gain over the baseline per cutoff; None where it cannot be computed.
+        verdict: of the view `skill`, over all horizons.
+        judged: horizons with enough outcomes whose forecasts have left the last price.
+        better: of these, those that are better beyond chance.
     """
 
     series: str
@@ -56,7 +56,9 @@ class Score:
     rmse: float
     baseline_rmse: float
     coverage: dict[float, float | None]
-    t: float | None
+    verdict: str
+    judged: int
+    better: int
 
     @property
     def skill(self) -> float | None:
@@ -68,18 +70,16 @@ class Score:
         """RMSE / baseline RMSE; None where the baseline made no error."""
         return self.rmse / self.baseline_rmse if self.baseline_rmse else None
 
-    @property
-    def verdict(self) -> str:
-        """One of VERDICTS."""
-        if not self.n:
-            return NO_OUTCOME
-        if self.cutoffs < ENOUGH_CUTOFFS:
-            return TOO_FEW
-        if math.isclose(self.mae, self.baseline_mae, rel_tol=1e-12):
-            return SAME
-        if self.mae > self.baseline_mae:
-            return NOT_BETTER
-        return BETTER if self.t is not None and self.t > ENOUGH_T else WITHIN_CHANCE
+    def off_target(self, level: float) -> float | None:
+        """By how much coverage differs from its level beyond noise; None where it does not.
+
+        The horizons of one cutoff share their outcomes, so that cutoffs are what noise averages.
+        """
+        share = self.coverage[level]
+        if share is None:
+            return None
+        low, high = sampling_range(self.cutoffs, level)
+        return None if low <= share <= high else share - level
 
 
 def score(series: SeriesReport, kind: str) -> Score | None:
@@ -88,20 +88,43 @@ def score(series: SeriesReport, kind: str) -> Score | None:
     if not rows:
         return None
     n = sum(row["n"] for row in rows)
-    cells = rows_of(series, kind)
-    gains = gains_by_cutoff(cells)
+    cutoffs = {row["cutoff"] for row in rows_of(series, kind)}
+    said = [row for row in series.skill if row["kind"] == kind and row["n"]]
     return Score(
         series=series.name,
         kind=kind,
         n=n,
-        cutoffs=len(gains) or max(row["n"] for row in rows),
+        cutoffs=max(len(cutoffs), *(row["n"] for row in rows)),
         mae=sum(row["n"] * row["mae"] for row in rows) / n,
         baseline_mae=sum(row["n"] * row["baseline_mae"] for row in rows) / n,
         rmse=math.sqrt(sum(row["n"] * row["rmse"] ** 2 for row in rows) / n),
         baseline_rmse=math.sqrt(sum(row["n"] * row["baseline_rmse"] ** 2 for row in rows) / n),
         coverage={level: coverage(series, kind, level) for level in LEVELS},
-        t=t_value(gains, lag=max(row["horizon"] for row in rows) - 1),
+        verdict=verdict(said),
+        judged=sum(row["n"] >= ENOUGH_OUTCOMES and row["t"] != 0 for row in said),
+        better=sum(row["verdict"] == BETTER for row in said),
     )
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """What the view `skill` says of the horizons of one series and kind, in one line.
+
+    "not better than the last price", unless some horizon is better or worse beyond chance: then
+    that, with the horizons where it does not hold for all of them.
+    """
+    found = []
+    for words in (BETTER, WORSE):
+        horizons = [row["horizon"] for row in rows if row["verdict"] == words]
+        if horizons and len(horizons) == len(rows):
+            return words
+        if horizons:
+            where = f"{'horizon' if len(horizons) == 1 else 'horizons'} {_listed(horizons)}"
+            found.append(f"{words} at {where}")
+    return " and ".join(found) or NOT_BETTER
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def scores(series: SeriesReport) -> list[Score]:
@@ -136,14 +159,6 @@ def coverage(series: SeriesReport, kind: str, level: float) -> float | None:
 def gain(row: Row) -> float:
     """How much smaller the forecast's absolute error was than the last price's."""
     return float(row["baseline_abs_error"] - row["abs_error"])
-
-
-def gains_by_cutoff(rows: Iterable[Row]) -> list[float]:
-    """Mean gain over the horizons of each cutoff, in the order of cutoffs."""
-    by_cutoff: dict[str, list[float]] = {}
-    for row in rows:
-        by_cutoff.setdefault(row["cutoff"], []).append(gain(row))
-    return [sum(gains) / len(gains) for _, gains in sorted(by_cutoff.items())]
 
 
 def standard_error(gains: Sequence[float], lag: int) -> float:
@@ -190,29 +205,59 @@ def sampling_range(n: int, level: float) -> tuple[float, float]:
 
 def sentence(one: Score) -> str:
     """The verdict in words, for readers who do not want a table."""
-    over = f"Over {count(one.n, 'outcome')} ({one.kind}) the mean absolute error was "
+    over = f"{one.verdict[0].upper()}{one.verdict[1:]}, over {count(one.n, 'outcome')} ({one.kind})"
     if one.skill is None:
-        return f"{over}{significant(one.mae)}; the last price made no error at all."
+        return f"{over}: the mean absolute error was {significant(one.mae)}, the last price's 0."
+    if math.isclose(one.mae, one.baseline_mae, rel_tol=1e-12):
+        return f"{over}: the forecasts were the last price itself, with an interval around it."
     side = "above" if one.skill < 0 else "below"
+    few = "" if one.judged else ", which are too few to tell anything"
     size = f"{abs(one.skill) * 100:.1f} % {side} the last price's"
-    made = count(one.cutoffs, "session")
-    return {
-        TOO_FEW: f"{over}{size}: forecasts made on {made} are too few to tell anything.",
-        SAME: f"{over}the last price's: the forecasts are the last price.",
-        NOT_BETTER: f"{over}{size}: not better than doing nothing.",
-        WITHIN_CHANCE: f"{over}{size}, which chance alone readily gives: "
-        "no evidence of being better than doing nothing.",
-        BETTER: f"{over}{size}, more than chance readily gives.",
-    }[one.verdict]
+    return f"{over}{few}: the mean absolute error was {size}."
+
+
+def coverage_words(one: Score) -> str:
+    """Whether the intervals hold what they promise, such as "95 % intervals on target (94.1 %)"."""
+    words = []
+    for level in LEVELS:
+        share, off = one.coverage[level], one.off_target(level)
+        if share is None:
+            continue
+        where = "on target" if off is None else f"{abs(off) * 100:.1f} points too {_side(off)}"
+        words.append(f"{level * 100:.0f} % intervals {where} ({share * 100:.1f} %)")
+    return ", ".join(words)
+
+
+def _side(off: float) -> str:
+    return "narrow" if off < 0 else "wide"
 
 
 def chance_note(found: Sequence[Score]) -> str:
-    """How many series are better beyond chance, next to how many chance alone would make so."""
-    judged = [one for one in found if one.verdict not in (TOO_FEW, NO_OUTCOME)]
-    if not judged:
-        return "No series has enough outcomes to be judged against the last price yet."
-    better = sum(one.verdict == BETTER for one in judged)
-    return (
-        f"{better} of {len(judged)} series {'is' if better == 1 else 'are'} better than the last "
-        f"price beyond chance; chance alone would make it about {len(judged) * CHANCE:.1f}."
-    )
+    """How many cells are better beyond chance, next to how many chance alone would make so."""
+    judged, better = sum(one.judged for one in found), sum(one.better for one in found)
+    if judged:
+        return (
+            f"Forecasts have left the last price at {count(judged, 'horizon')} of all series; {better} "
+            f"of these {'is' if better == 1 else 'are'} better beyond chance, and chance alone would "
+            f"make it about {judged * CHANCE:.1f}."
+        )
+    if any(one.cutoffs >= ENOUGH_OUTCOMES for one in found):
+        return "No forecast is judged better or worse: all of them are the last price itself."
+    return "No series has enough outcomes to be judged against the last price yet."
+
+
+def speakers(series: SeriesReport) -> list[tuple[int, float]]:
+    """(horizon, weight) where the network has a say in the coming forecasts."""
+    return [
+        (row["horizon"], float(row["gate_weight"]))
+        for row in series.parts
+        if row["network_move"] is not None and row["gate_weight"] > 0
+    ]
+
+
+def spreads(series: SeriesReport) -> dict[str, list[int]]:
+    """Which spread the coming forecasts use, each with its horizons."""
+    found: dict[str, list[int]] = {}
+    for row in series.parts:
+        found.setdefault(str(row["spread"]), []).append(row["horizon"])
+    return found

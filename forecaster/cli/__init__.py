@@ -12,7 +12,19 @@ from click.core import ParameterSource
 from click.exceptions import NoArgsIsHelpError
 
 from forecaster import __version__
-from forecaster.cli import administer, bars, configure, plugins, proving, reading, working
+from forecaster.cli import (
+    administer,
+    backtesting,
+    bars,
+    configure,
+    explaining,
+    judging,
+    models,
+    plugins,
+    proving,
+    reading,
+    working,
+)
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
 
@@ -98,7 +110,10 @@ def _log_to_standard_error(ctx: click.Context) -> None:
     ctx.call_on_close(lambda: LOG.removeHandler(handler))
 
 
-PARTS = (working, reading, proving, administer, bars, plugins, configure)
+PARTS = (
+    working, backtesting, reading, judging, models, explaining, proving, administer, bars, plugins,
+    configure,
+)  # fmt: skip
 
 for command in (each for part in PARTS for each in part.COMMANDS):
     cli.add_command(command)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from forecaster.cli.invocation import Invocation
+from forecaster.cli.invocation import Invocation, warn
 from forecaster.cli.output import emit, emit_json, formats
 from forecaster.errors import LedgerError
 
 if TYPE_CHECKING:
+    from forecaster.job.proof import Proof
     from forecaster.job.replay import Replayed
 
 
@@ -94,8 +95,9 @@ def prove_no_leak(invocation: Invocation, names: tuple[str, ...], form: str | No
     """Take the future away and demand the same forecasts.
 
     In copies of the prices everything after a cutoff is cut away, and then garbled: bars of all
-    series, splits, models, scores, trackers, gates and panels. Whatever is forecast from the cutoff
-    must stay the same, bit for bit: otherwise the exit code is 1. Nothing is stored.
+    series, splits, models, scores, trackers, gates and panels. Whatever is stored of the nights up
+    to the cutoff must stay the same, bit for bit: otherwise the exit code is 1. Nothing is stored
+    in the ledger itself.
     """
     with invocation.job(create=False) as job:
         from forecaster.job.proof import prove_no_leak as prove
@@ -103,24 +105,33 @@ def prove_no_leak(invocation: Invocation, names: tuple[str, ...], form: str | No
 
         with invocation.watched(job) as watched:
             found = prove(watched, names=names)
-    columns = ("series", "cutoff", "future", "numbers", "differences")
-    rows = tuple(
-        (one.series, one.cutoff, one.future, one.numbers, len(one.differences)) for one in found
-    )
     if form == "json":
         emit_json([asdict(one) for one in found])
     else:
-        emit(Rows(columns, rows), form)
+        emit(Rows(PROVEN, tuple(_proven(one) for one in found if not one.unproven)), form)
+    for name, why in {one.series: one.unproven for one in found if one.unproven}.items():
+        warn(f"nothing is proven of {name}: {why}")
+    _refuse_leaks(found)
+    if form is None:
+        invocation.say("Nothing after a cutoff touches what is forecast up to it.")
+
+
+PROVEN = ("series", "cutoff", "future", "numbers", "differences")
+
+
+def _proven(one: "Proof") -> tuple[str | int, ...]:
+    return (one.series, one.cutoff, one.future, one.numbers, len(one.differences))
+
+
+def _refuse_leaks(found: "list[Proof]") -> None:
     leaks = [one for one in found if one.differences]
     if leaks:
         raise LedgerError(
             f"the future leaks into {len({one.series for one in leaks})} series, first "
-            f"{leaks[0].series} from {leaks[0].cutoff}: {leaks[0].differences[0]}",
+            f"{leaks[0].series} up to {leaks[0].cutoff}: {leaks[0].differences[0]}",
             remedy="do not trust these forecasts; `prove-no-leak --json` shows all differences",
             code="leak",
         )
-    if form is None:
-        invocation.say("Nothing after a cutoff touches what is forecast from it.")
 
 
 COMMANDS = (replay, prove_no_leak)

@@ -1,13 +1,16 @@
 """Commands that read the ledger."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from forecaster.cli.invocation import Invocation, warn
-from forecaster.cli.output import emit, emit_json, formats, shown
+from forecaster.cli.output import emit, formats
 from forecaster.errors import ConfigError
+
+if TYPE_CHECKING:
+    from forecaster.ledger import Rows
 
 KIND = click.Choice(["live", "backfill", "backtest"])
 
@@ -19,6 +22,10 @@ TABLES = {
     "forecast_history": (
         "series", "kind", "cutoff", "horizon", "forecast", "lo80", "hi80", "baseline", "actual",
     ),
+    "forecast_parts": (
+        "forecast_id", "series", "horizon", "unit", "network_move", "gate_weight", "spread",
+        "scale",
+    ),
     "accuracy": (
         "series", "kind", "horizon", "n", "mae", "baseline_mae", "skill_mae", "skill_rmse",
     ),
@@ -29,11 +36,11 @@ TABLES = {
     "run_history": (
         "run_id", "kind", "calendar", "session", "state", "finished_at", "forecasts",
     ),
-    "model_history": (
-        "model_id", "series", "cutoff", "bars", "epochs", "validation_loss", "baseline_loss",
-        "seconds",
-    ),
 }  # fmt: skip
+
+EVIDENCE = (
+    "series", "session", "reason_code", "skill", "skill_t", "spread_t", "coverage_error80",
+)  # fmt: skip
 
 series_option = click.option("--series", multiple=True, metavar="NAME", help="May be repeated.")
 kind_option = click.option("--kind", type=KIND, help="Only this kind.")
@@ -47,13 +54,14 @@ def limit_option(default: int) -> Callable[[Any], Any]:
     )  # fmt: skip
 
 
-def _show(
+def show(
     invocation: Invocation,
     view: str,
     form: str | None,
     *,
     order: tuple[str, ...],
     limit: int | None = None,
+    columns: tuple[str, ...] = (),
     **where: Any,
 ) -> None:
     """Print the rows of a view; a condition that is empty is none."""
@@ -61,17 +69,32 @@ def _show(
     from forecaster.ledger.instruments import read_series
 
     with invocation.ledger() as ledger:
-        _require_series(where.get("series", ()), list(read_series(ledger)))
+        require_series(where.get("series", ()), list(read_series(ledger)))
         wanted = {name: value or None for name, value in where.items()}
         rows = read_view(ledger, view, where=wanted, order=order, limit=limit)
-    fallback = any(row.get("status") == "fallback" for row in rows.as_dicts())
-    columns = (*TABLES[view], "status") if fallback else TABLES[view]
+    columns = columns or TABLES[view]
+    columns += tuple(name for name, usual in UNUSUAL.items() if _unusual(rows, name, usual))
     emit(rows, form, columns=columns, empty="Nothing is stored yet: run `forecaster run`.")
     if rows.cut:
         warn(f"only the first {limit} rows are shown: --limit shows more")
 
 
-def _require_series(names: tuple[str, ...], known: list[str]) -> None:
+UNUSUAL = {"status": {"ok"}, "alarms": {""}}
+"""Columns that a table shows where they say something else than usual."""
+
+
+def _unusual(rows: "Rows", name: str, usual: set[str]) -> bool:
+    if name not in rows.columns:
+        return False
+    return not {row[rows.columns.index(name)] for row in rows.rows} <= usual
+
+
+def require_series(names: tuple[str, ...], known: list[str]) -> None:
+    """Refuse a name that the ledger does not know.
+
+    Raises:
+        ConfigError: naming it, and what is near.
+    """
     from forecaster.config import near
 
     for name in names:
@@ -85,6 +108,7 @@ def _require_series(names: tuple[str, ...], known: list[str]) -> None:
 @click.command()
 @series_option
 @click.option("--past", is_flag=True, help="Everything ever said, with outcomes, newest first.")
+@click.option("--parts", is_flag=True, help="What they are made of, with the ids for explain.")
 @kind_option
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True,
@@ -96,53 +120,39 @@ def forecasts(
     invocation: Invocation,
     series: tuple[str, ...],
     past: bool,
+    parts: bool,
     kind: str | None,
     limit: int,
     form: str | None,
 ) -> None:
-    """Show the newest forecasts, or with --past all of them."""
-    if past or kind:
-        order = ("-cutoff", "series", "horizon")
-        _show(
-            invocation, "forecast_history", form, order=order, limit=limit, series=series, kind=kind
-        )
-    else:
-        _show(invocation, "latest_forecast", form, order=("series", "horizon"), series=series)
+    """Show the newest forecasts, or with --past all of them.
 
-
-@click.command()
-@series_option
-@kind_option
-@formats
-@click.pass_obj
-def accuracy(
-    invocation: Invocation, series: tuple[str, ...], kind: str | None, form: str | None
-) -> None:
-    """Show how forecasts have done against the last price.
-
-    The last price is the baseline. A skill above zero means that the forecasts were closer, on
-    exactly the same sessions.
+    With --parts: the network's move in units of the present volatility, how much of it the gate
+    lets through, and the spread in use with its standard deviation.
     """
-    order = ("kind", "series", "horizon")
-    _show(invocation, "accuracy", form, order=order, series=series, kind=kind)
+    if past or kind:
+        view = "forecast_parts" if parts else "forecast_history"
+        order = ("-cutoff", "series", "horizon")
+        show(invocation, view, form, order=order, limit=limit, series=series, kind=kind)
+    elif parts:
+        newest = _newest(invocation, series)
+        show(invocation, "forecast_parts", form, order=("series", "horizon"), forecast_id=newest)
+    else:
+        show(invocation, "latest_forecast", form, order=("series", "horizon"), series=series)
+
+
+def _newest(invocation: Invocation, series: tuple[str, ...]) -> list[int]:
+    from forecaster.ledger.history import read_view
+
+    with invocation.ledger() as ledger:
+        rows = read_view(ledger, "latest_forecast", where={"series": series or None})
+    return [row["forecast_id"] for row in rows.as_dicts()] or [0]
 
 
 @click.command()
 @series_option
 @kind_option
-@formats
-@click.pass_obj
-def calibration(
-    invocation: Invocation, series: tuple[str, ...], kind: str | None, form: str | None
-) -> None:
-    """Show how often outcomes fell inside the intervals."""
-    order = ("kind", "series", "level", "horizon")
-    _show(invocation, "calibration", form, order=order, series=series, kind=kind)
-
-
-@click.command()
-@series_option
-@kind_option
+@click.option("--evidence", is_flag=True, help="Show the evidence instead of the reason.")
 @limit_option(50)
 @formats
 @click.pass_obj
@@ -150,12 +160,21 @@ def decisions(
     invocation: Invocation,
     series: tuple[str, ...],
     kind: str | None,
+    evidence: bool,
     limit: int,
     form: str | None,
 ) -> None:
-    """Show why models were retrained or reused, newest first."""
-    order = ("-session", "-decision_id")
-    _show(invocation, "decision_history", form, order=order, limit=limit, series=series, kind=kind)
+    """Show why models were retrained or reused, newest first.
+
+    The evidence: the network's discounted skill against the baseline and its best t value, the
+    worst t value of the spread against the EWMA, by how much lately more outcomes than 80 % fell
+    inside the 80 % intervals, and alarms about the prices. --json and --csv have all of it.
+    """
+    order, columns = ("-session", "-decision_id"), EVIDENCE if evidence else ()
+    show(
+        invocation, "decision_history", form, order=order, limit=limit, columns=columns,
+        series=series, kind=kind,
+    )  # fmt: skip
 
 
 @click.command()
@@ -165,47 +184,7 @@ def decisions(
 @click.pass_obj
 def runs(invocation: Invocation, kind: str | None, limit: int, form: str | None) -> None:
     """Show the runs, newest first."""
-    _show(invocation, "run_history", form, order=("-run_id",), limit=limit, kind=kind)
-
-
-@click.group()
-def models() -> None:
-    """The stored models: list, show."""
-
-
-@models.command("list")
-@series_option
-@limit_option(50)
-@formats
-@click.pass_obj
-def list_models(
-    invocation: Invocation, series: tuple[str, ...], limit: int, form: str | None
-) -> None:
-    """Show the model versions, newest first."""
-    _show(invocation, "model_history", form, order=("-model_id",), limit=limit, series=series)
-
-
-@models.command("show")
-@click.argument("model_id", type=int)
-@formats
-@click.pass_obj
-def show_model(invocation: Invocation, model_id: int, form: str | None) -> None:
-    """Show one model version: what it was trained on and with."""
-    from forecaster.ledger.history import read_view
-
-    with invocation.ledger() as ledger:
-        rows = read_view(ledger, "model_history", where={"model_id": model_id})
-    if not rows.rows:
-        raise ConfigError(
-            f"there is no model {model_id}", remedy="`forecaster models list` shows them"
-        )
-    if form == "json":
-        emit_json(rows.as_dicts()[0])
-    elif form == "csv":
-        emit(rows, form)
-    else:
-        for name, value in rows.as_dicts()[0].items():
-            click.echo(f"{name:16} {shown(value)}")
+    show(invocation, "run_history", form, order=("-run_id",), limit=limit, kind=kind)
 
 
 @click.command()
@@ -221,9 +200,10 @@ def sql(invocation: Invocation, statement: str, limit: int, form: str | None) ->
       forecaster sql "select series, horizon, forecast from latest_forecast"
       forecaster sql --csv "select * from accuracy" > accuracy.csv
 
-    The views are forecast_history, latest_forecast, accuracy, calibration, decision_history,
-    model_history, run_history, series_history, bar_history, action_history, quarantine_history,
-    alert_history, pull_history, forecast_inputs, forecast_revision and backtest_accuracy.
+    The views are forecast_history, latest_forecast, forecast_parts, accuracy, skill, calibration,
+    tracker_state, gate_state, decision_history, model_history, run_history, series_history,
+    bar_history, action_history, quarantine_history, alert_history, pull_history, forecast_inputs,
+    forecast_revision, backtest_accuracy and backtest_result_history.
     """  # noqa: D301  click's \b keeps the lines
     from forecaster.ledger.query import read_only_query
 
@@ -240,4 +220,4 @@ def sql(invocation: Invocation, statement: str, limit: int, form: str | None) ->
         warn(f"only the first {limit} rows are shown: --limit shows more")
 
 
-COMMANDS = (forecasts, accuracy, calibration, decisions, runs, models, sql)
+COMMANDS = (forecasts, decisions, runs, sql)

@@ -1,8 +1,8 @@
-"""Commands that do the work: init, run, backfill, backtest, report."""
+"""Commands that do the work: init, run, backfill, report."""
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +18,6 @@ NEXT = (
     ("backtest", "the same over many more sessions"),
     ('sql "select * from latest_forecast"', ""),
 )
-
-BACKTEST = (
-    "series", "horizon", "n", "mae", "baseline_mae", "relative_rmse", "coverage80", "coverage95",
-)  # fmt: skip
 
 
 def day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -> date | None:
@@ -87,7 +83,7 @@ def run(
         with invocation.watched(job) as watched:
             summary = run_job(watched, names=names, as_of=as_of, forced=forced)
         failures = _tell(invocation, job, summary, form)
-    _end(summary, failures)
+    end(summary, failures)
 
 
 @click.command()
@@ -116,63 +112,7 @@ def backfill(
         with invocation.watched(job) as watched:
             summary = backfill_job(watched, first=first, last=last, names=names)
         failures = _tell(invocation, job, summary, form)
-    _end(summary, failures)
-
-
-@click.command()
-@series_option
-@click.option("--cutoffs", type=click.IntRange(min=1), help="The newest cutoffs to evaluate.")
-@click.option("--horizon", type=click.IntRange(1, 60), help="Instead of the configured one.")
-@click.option(
-    "--split", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Train once on this share of the sessions, forecast over the rest.",
-)  # fmt: skip
-@formats
-@click.pass_obj
-def backtest(
-    invocation: Invocation,
-    names: tuple[str, ...],
-    cutoffs: int | None,
-    horizon: int | None,
-    split: float | None,
-    form: str | None,
-) -> None:
-    """Evaluate over past cutoffs, through the stages of the job.
-
-    \b
-    For instance, what the settings would have been worth over two years:
-      forecaster backtest --cutoffs 500 --series AAPL
-    """  # noqa: D301  click's \b keeps the lines
-    with invocation.job() as job:
-        from forecaster.job.backtest import backtest as backtest_job
-        from forecaster.job.report import report as tell
-
-        with invocation.watched(job) as watched:
-            found = backtest_job(
-                watched, names=names, cutoffs=cutoffs, horizon=horizon, split=split
-            )
-        if form == "json":
-            emit_json(
-                {"backtest_id": found.backtest_id, "summary": asdict(found.summary),
-                 "series": found.rows.as_dicts()}
-            )  # fmt: skip
-        else:
-            emit(found.rows, form, columns=BACKTEST)
-        told = tell(job, None, only=[name for name in job.settings.reporters if name != "console"])
-        if form is None:
-            invocation.say(_verdict(found.rows.as_dicts()))
-            for one in told:
-                if one.path:
-                    invocation.say(f"Report: {one.path}")
-    _end(found.summary, [str(one.problem) for one in told if one.problem])
-
-
-def _verdict(rows: list[dict[str, Any]]) -> str:
-    better = sum(row["relative_rmse"] is not None and row["relative_rmse"] < 0.99 for row in rows)
-    return (
-        f"{better} of {len(rows)} rows are more than 1 % better than the last price (relative_rmse "
-        "under 0.99). Daily prices are close to a random walk: most never are."
-    )
+    end(summary, failures)
 
 
 @click.command()
@@ -237,7 +177,7 @@ def _suggest(invocation: Invocation) -> None:
         invocation.say(f"  {command:{width}}  {why}".rstrip())
 
 
-def _end(summary: "RunSummary", failures: list[str]) -> None:
+def end(summary: "RunSummary", failures: list[str]) -> None:
     """Say on standard error what went wrong, and leave with the exit code that says so."""
     for alert in summary.alerts:
         warn(f"note: {alert}")
@@ -249,4 +189,4 @@ def _end(summary: "RunSummary", failures: list[str]) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = (init, run, backfill, backtest, report)
+COMMANDS = (init, run, backfill, report)

@@ -110,6 +110,9 @@ class SeriesReport:
         backtest: rows of `forecast_history` of the newest backtest; empty if there is none.
         held: rows of `quarantine_history` that are open.
         alerts: rows of `alert_history` of the last 30 days.
+        skill: this series' rows of `skill`, with the verdict in words.
+        parts: rows of `forecast_parts`, what the coming forecasts are made of.
+        gates: this series' rows of `gate_state`, those of backtests left out.
     """
 
     name: str
@@ -129,6 +132,9 @@ class SeriesReport:
     backtest: tuple[dict[str, Any], ...]
     held: tuple[dict[str, Any], ...] = ()
     alerts: tuple[dict[str, Any], ...] = ()
+    skill: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...] = ()
+    gates: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

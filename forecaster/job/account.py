@@ -1,6 +1,7 @@
 """What an execution has done so far, and what it tells of that at its end."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -27,6 +28,8 @@ class Account:
     problems: dict[str, str] = field(default_factory=dict)
     alerts: list[str] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
+    spoken: Counter[str] = field(default_factory=Counter)  # nights with forecasts, of each series
+    microseconds: Counter[str] = field(default_factory=Counter)  # that saying these took
 
     def pulled(self, one: Standing) -> None:
         """Count what became of the pull of one series."""
@@ -53,6 +56,9 @@ class Account:
                 self.problems[item.turn.settings.name] = f"{night.session}: {item.problem}"
             self.scored += len(item.scores)
             self.forecasts += len(item.forecasts)
+            if item.forecasts:
+                self.spoken[item.turn.settings.name] += 1
+                self.microseconds[item.turn.settings.name] += round(1e6 * item.seconds)
             verdict = item.decision.verdict if item.decision else ""
             self.trained += verdict == "retrain"
             self.reused += verdict == "reuse"
@@ -62,6 +68,8 @@ class Account:
         self.sessions |= other.sessions
         for name in ("trained", "reused", "forecasts", "scored"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.spoken += other.spoken
+        self.microseconds += other.microseconds
         self.problems |= {name: what for name, what in other.problems.items() if what}
         self.waiting |= other.waiting
 

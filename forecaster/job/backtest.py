@@ -3,25 +3,31 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from pydantic import ValidationError
-
 from forecaster import __version__
-from forecaster.config import ModelSettings, SeriesSettings
-from forecaster.errors import ConfigError, DataError
+from forecaster.config import RetrainSettings
+from forecaster.errors import DataError
 from forecaster.hooks import RunSummary
 from forecaster.job.account import Account
+from forecaster.job.changes import Changes, Every, Extent, refuse_contradictions
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
+from forecaster.job.evaluation import OURS, Subject, evaluate
 from forecaster.job.plan import Due, Plan, Turn, without_finished
+from forecaster.job.rivals import require_rivals
 from forecaster.job.run import chosen, prepare, work_night
 from forecaster.job.settle import Standing
 from forecaster.job.walk import walk
 from forecaster.ledger import Night, Rows
-from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
+from forecaster.ledger.backtests import (
+    finish_backtest,
+    start_backtest,
+    store_results,
+    unfinished_backtest,
+)
 from forecaster.ledger.history import read_view
 from forecaster.ledger.prices import read_sessions
 from forecaster.model import bars_needed
@@ -29,11 +35,20 @@ from forecaster.model import bars_needed
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A finished backtest: its id, what was done, and its rows of `backtest_accuracy`."""
+    """A finished backtest.
+
+    Attributes:
+        backtest_id: higher is newer.
+        summary: what was done.
+        rows: of `backtest_accuracy`.
+        results: of `backtest_result_history`: each series, then "all"; the program, then its
+            rivals; each horizon, then all of them together (None).
+    """
 
     backtest_id: int
     summary: RunSummary
     rows: Rows
+    results: Rows
 
 
 def backtest(
@@ -43,8 +58,11 @@ def backtest(
     cutoffs: int | None = None,
     horizon: int | None = None,
     split: float | None = None,
+    every: Every | None = None,
+    history: int | None = None,
+    against: Sequence[str] = (),
 ) -> Evaluation:
-    """Forecast from each of the newest cutoffs whose outcomes are all known, and score.
+    """Forecast from each of the newest cutoffs whose outcomes are all known, score and evaluate.
 
     An interrupted backtest of the same settings is resumed.
 
@@ -55,22 +73,28 @@ def backtest(
         horizon: instead of the configured one.
         split: train once on this share of each series' sessions, and forecast from the cutoffs
             whose lookback lies in the rest; the configuration's otherwise.
+        every: sessions until a network is refitted, "always" or "never", for all series.
+        history: bars that each cutoff may use, for all series.
+        against: rivals that are evaluated beside the naive forecast; the configuration's otherwise.
 
     Raises:
-        ConfigError: both cutoffs and split are given, or the horizon does not go with a series.
+        ConfigError: options exclude each other or do not go with a series, or a rival's library is
+            not installed.
         DataError: no series has enough bars.
     """
-    if cutoffs is not None and split is not None:
-        raise ConfigError(
-            "cutoffs and split exclude each other", remedy="give --cutoffs or --split, not both"
-        )
-    wanted = [_with_horizon(one, horizon) for one in chosen(job, names)]
     configured = job.settings.backtest
     extent = Extent(
         configured.cutoffs if cutoffs is None else cutoffs,
         # A number of cutoffs that was asked for is not overruled by a configured split.
         configured.split if split is None and cutoffs is None else split,
     )
+    refuse_contradictions(extent, cutoffs, split, every)
+    rivals = require_rivals(against or configured.against)
+    changes = Changes(horizon, history, every)
+    wanted = [changes.applied(one) for one in chosen(job, names)]
+    if every is not None:
+        retrain = RetrainSettings(every=every)
+        job = replace(job, settings=job.settings.model_copy(update={"retrain": retrain}))
     account = Account()
     standings = prepare(job, wanted, account)
     scopes = [_scope(job, one, extent, account) for one in standings]
@@ -84,36 +108,44 @@ def backtest(
     backtest_id = _open(job, standings, extent)
     nights = _nights(standings, scopes, backtest_id)
     walk(job, without_finished(job.ledger, nights), account, work_night)
+    subjects = _subjects(standings, scopes)
+    store_results(job.ledger, backtest_id, evaluate(job, backtest_id, subjects, rivals, account))
     finish_backtest(job.ledger, backtest_id, now=job.clock())
-    rows = read_view(
-        job.ledger,
-        "backtest_accuracy",
-        where={"backtest_id": backtest_id},
-        order=("series", "horizon"),
-    )
-    return Evaluation(backtest_id, account.summary("backtest", standings), rows)
+    return _finished(job, backtest_id, account.summary("backtest", standings), subjects, rivals)
 
 
-def _with_horizon(one: SeriesSettings, horizon: int | None) -> SeriesSettings:
-    if horizon is None:
-        return one
-    try:
-        model = ModelSettings.model_validate({**one.model.model_dump(), "horizon": horizon})
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            f"horizon {horizon} does not go with series {one.name}: {reason}",
-            remedy="choose a shorter one, or set more history",
-        ) from error
-    return one.model_copy(update={"model": model})
+def _subjects(standings: Sequence[Standing], scopes: Sequence["Scope | None"]) -> list[Subject]:
+    return [
+        Subject(one.settings, one.series, scope.train_until)
+        for one, scope in zip(standings, scopes, strict=True)
+        if one.series is not None and scope is not None
+    ]
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much of each series a backtest covers."""
+def _finished(
+    job: Job,
+    backtest_id: int,
+    summary: RunSummary,
+    subjects: Sequence[Subject],
+    rivals: Sequence[str],
+) -> Evaluation:
+    """Return what is stored of a backtest, in the order in which people read it."""
+    mine = {"backtest_id": backtest_id}
+    rows = read_view(job.ledger, "backtest_accuracy", where=mine, order=("series", "horizon"))
+    found = read_view(job.ledger, "backtest_result_history", where=mine)
+    names = {name: k for k, name in enumerate(sorted(one.series.name for one in subjects))}
+    methods = (OURS, *rivals)
 
-    cutoffs: int
-    split: float | None
+    def place(row: Sequence[Any]) -> tuple[float, ...]:
+        told = dict(zip(found.columns, row, strict=True))
+        return (
+            names.get(told["series"], math.inf),
+            methods.index(told["method"]),
+            told["horizon"] or math.inf,
+        )
+
+    results = replace(found, rows=tuple(sorted(found.rows, key=place)))
+    return Evaluation(backtest_id, summary, rows, results)
 
 
 @dataclass(frozen=True)
@@ -128,7 +160,10 @@ class Scope:
 def _scope(job: Job, one: Standing, extent: Extent, account: Account) -> Scope | None:
     """Return which cutoffs are evaluated, or note why there is none."""
     sessions = read_sessions(job.ledger, one.series.instrument.id) if one.series else []
-    needed, horizon = bars_needed(one.settings.model, one.settings.season), one.settings.model.horizon
+    needed, horizon = (
+        bars_needed(one.settings.model, one.settings.season),
+        one.settings.model.horizon,
+    )
     known = max(0, len(sessions) - horizon)  # from these on, some outcome is not known yet
     if extent.split is None:
         kept, train_until = sessions[needed - 1 : known][-extent.cutoffs :], None

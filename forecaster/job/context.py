@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 from forecaster import __version__
@@ -94,6 +94,22 @@ def environment() -> str:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "kernel": _kernel(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
     return json.dumps(facts, sort_keys=True)
+
+
+@cache
+def _kernel() -> str:
+    """Return the processor family whose code NumPy's BLAS runs: others round otherwise."""
+    try:
+        from threadpoolctl import threadpool_info  # noqa: PLC0415  only a job that works needs it
+    except ImportError:
+        return "unknown"
+    # SciPy may have loaded a BLAS of its own beside NumPy's.
+    found = sorted(
+        (one for one in threadpool_info() if one["user_api"] == "blas"),
+        key=lambda one: ("numpy" not in one["filepath"], one["filepath"]),
+    )
+    return str(found[0].get("architecture") or "unknown") if found else "unknown"

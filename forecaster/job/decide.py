@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from forecaster.config import SeriesSettings
+from forecaster.errors import ConfigError
 from forecaster.job.evidence import gathered
 from forecaster.job.work import Work
 from forecaster.ledger import Decision, ModelVersion
@@ -41,9 +42,10 @@ def _decision(work: Work) -> Decision:
     if model is None:
         return say("retrain", "no_model", "the series has no model yet")
     if work.knowledge.pinned:
+        require_same_settings(model.id, model.settings, work.turn.settings)
         return say("reuse", "pinned", f"the model of {model.cutoff} is pinned")
     if model.fingerprint != fingerprint:
-        changed = ", ".join(_changed(model, work.turn.settings))
+        changed = ", ".join(changes(model.settings, work.turn.settings))
         return say("retrain", "settings", f"settings that shape the model have changed: {changed}")
     if work.turn.forced == "reuse":
         return say("reuse", "forced", "asked for by --reuse")
@@ -101,10 +103,27 @@ def settings_fingerprint(settings: SeriesSettings) -> str:
     return hashlib.sha256(settings_text(settings).encode()).hexdigest()[:16]
 
 
-def _changed(model: ModelVersion, settings: SeriesSettings) -> list[str]:
-    before, now = json.loads(model.settings), shaping_settings(settings)
+def changes(stored: str, settings: SeriesSettings) -> list[str]:
+    """Return what shapes a model otherwise now than in these settings of a stored one."""
+    before, now = json.loads(stored), shaping_settings(settings)
     return [
         f"{key} {before.get(key)} to {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
+
+
+def require_same_settings(model_id: int | None, stored: str, settings: SeriesSettings) -> None:
+    """Refuse to hold a series to a model that its settings would not give.
+
+    Raises:
+        ConfigError: naming what has changed.
+    """
+    changed = changes(stored, settings)
+    if changed:
+        raise ConfigError(
+            f"model {model_id} cannot be pinned with other settings than it was trained with: "
+            f"{', '.join(changed)}",
+            remedy=f"set them back, or let it go: `forecaster models unpin {settings.name}`",
+            code="pinned_settings",
+        )

@@ -14,76 +14,11 @@ from math import exp, fsum, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from forecaster.job.marks import Marks
 from forecaster.job.past import Floats
-from forecaster.job.rivals import LEVELS
 from forecaster.model import evaluate
 
 Figures = dict[str, float | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Outcomes:
-    """What happened after each cutoff of a series, and what it is measured in.
-
-    Attributes:
-        cutoffs: (n,) datetime64[D], ascending.
-        actual: (n, H) in the basis of the cutoff; NaN where it is not known.
-        units: (n,) what errors of different cutoffs are divided by to go together.
-        shares: (n,) what interval scores are.
-        scale: the naive error within the values up to the first cutoff, and `rescale` (n,) what
-            carries an error from the basis of its cutoff to that of the first.
-    """
-
-    cutoffs: NDArray[np.datetime64]
-    actual: Floats
-    units: Floats
-    shares: Floats
-    scale: float
-    rescale: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Marks:
-    """How a method did in each cell of a series: all (n, H), NaN where the outcome is not known."""
-
-    outcomes: Outcomes
-    errors: Floats
-    pinball: Floats
-    crps: Floats
-    score80: Floats
-    score95: Floats
-    inside80: Floats
-    inside95: Floats
-
-    @property
-    def relative(self) -> Floats:
-        """The errors in units that do not change from cutoff to cutoff."""
-        return self.errors / self.outcomes.units[:, np.newaxis]
-
-
-def mark(outcomes: Outcomes, quantiles: Floats) -> Marks:
-    """Hold what a method said, (n, H, 5) at `LEVELS`, against what happened."""
-    actual, shape = outcomes.actual.ravel(), outcomes.actual.shape
-    said = quantiles.reshape(-1, len(LEVELS))
-    lo95, lo80, point, hi80, hi95 = said.T
-
-    def score(low: Floats, high: Floats, level: float) -> Floats:
-        return evaluate.interval_score(actual, low, high, level).reshape(shape)
-
-    def inside(low: Floats, high: Floats) -> Floats:
-        hits = np.where(np.isnan(actual), np.nan, (low <= actual) & (actual <= high))
-        return hits.reshape(shape)
-
-    return Marks(
-        outcomes=outcomes,
-        errors=(point - actual).reshape(shape),
-        pinball=evaluate.pinball(actual, said, LEVELS).mean(axis=1).reshape(shape),
-        crps=evaluate.crps_of_quantiles(actual, said, LEVELS).reshape(shape),
-        score80=score(lo80, hi80, 0.80),
-        score95=score(lo95, hi95, 0.95),
-        inside80=inside(lo80, hi80),
-        inside95=inside(lo95, hi95),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +44,7 @@ class Entries:
             found |= {f"{name}_lo": reached.low, f"{name}_hi": reached.high}
         known = ~np.isnan(self.loss)
         compared = evaluate.diebold_mariano(self.loss[known], self.naive[known], horizon)
-        if compared is not None and not np.array_equal(self.loss[known], self.naive[known]):
+        if compared is not None:
             found |= {"dm": compared.statistic, "dm_p": compared.p}
         return found
 
@@ -141,15 +76,23 @@ def entries(method: Marks, naive: Marks, horizon: int | None) -> Entries:
     )
 
 
-def series_figures(method: Marks, naive: Marks | None, horizon: int | None) -> Figures:
-    """Return the figures of a method for a series, at a horizon or over all.
+def series_figures(
+    method: Marks, naive: Marks | None, horizon: int | None
+) -> tuple[Figures, Entries] | None:
+    """Return the figures of a method for a series, and what counts of each cutoff.
 
-    Without the naive forecast there is nothing that is relative to it.
+    Args:
+        method: how it did.
+        naive: how the naive forecast did; without it there is nothing that is relative to it.
+        horizon: None for all together.
+
+    Returns:
+        None where no outcome is known.
     """
     kept, outcomes = _columns(horizon), method.outcomes
     errors = _known(method.errors[:, kept])
     if not len(errors):
-        return {"n": 0}
+        return None
     rescaled = _known((method.errors * outcomes.rescale[:, np.newaxis])[:, kept])
     found: Figures = {
         "n": len(errors),
@@ -159,17 +102,14 @@ def series_figures(method: Marks, naive: Marks | None, horizon: int | None) -> F
     }
     for name in ("pinball", "crps", "score80", "score95"):
         found[name] = float(_known(getattr(method, name)[:, kept]).mean())
-    for name in ("inside80", "inside95"):
-        hits = _known(getattr(method, name)[:, kept])
-        found[name.replace("inside", "coverage")] = float(hits.mean())
+    for level in ("80", "95"):
+        hits = _known(getattr(method, f"inside{level}")[:, kept])
+        found[f"coverage{level}"] = float(hits.mean())
     counted = entries(method, naive or method, horizon)
-    far = horizon or method.errors.shape[1]
-    found |= counted.tests(far)
-    if naive is not None:
-        found |= _relative(method, naive, horizon) | counted.worst_quarters()
-    else:
-        found["worst_quarter80"] = counted.worst_quarters()["worst_quarter80"]
-    return found
+    found |= counted.tests(horizon or method.errors.shape[1]) | counted.worst_quarters()
+    if naive is None:
+        return found | {"worst_quarter_rmse": None}, counted
+    return found | _relative(method, naive, horizon), counted
 
 
 def _relative(method: Marks, naive: Marks, horizon: int | None) -> Figures:
@@ -198,9 +138,7 @@ POOLED = ("mase", "rel_mae", "rel_rmse", "rel_score80", "rel_score95")
 """Ratios: what has the unit of a series does not go together with that of another."""
 
 
-def pooled_figures(
-    found: Sequence[Figures], counted: Sequence[Entries], horizon: int
-) -> Figures:
+def pooled_figures(found: Sequence[Figures], counted: Sequence[Entries], horizon: int) -> Figures:
     """Return the figures of a method over all series.
 
     Args:

@@ -173,7 +173,7 @@ def _same(stored: Any, replayed: Any, *, exact: bool) -> bool:
         return bool(stored == replayed)
     if replayed is None:
         return False
-    return abs(stored - replayed) <= TOLERANCE * max(abs(stored), abs(replayed))
+    return bool(abs(stored - replayed) <= TOLERANCE * max(abs(stored), abs(replayed)))
 
 
 def _retrained(job: Job, said: Said) -> tuple[Retrained, ...]:

@@ -37,6 +37,8 @@ TOGETHER = {
     "accuracy": ("kind", "horizon"),
     "calibration": ("kind", "level", "horizon"),
     "backtest_accuracy": ("-backtest_id",),
+    "skill": ("kind", "horizon"),
+    "gate_state": ("head", "horizon"),
 }
 """Views with few rows a series, and their order."""
 
@@ -111,7 +113,12 @@ def _series_reports(
     newest = max(last for _, last in told)
     read = read_many(job.ledger, ids, upto=newest, count=SESSIONS, fields=fields)
     names = [one.name for one, _ in told]
-    views = {view: _by_series(job, view, names, order) for view, order in TOGETHER.items()}
+    views = {
+        view: _by_series(job, view, {"series": names}, order) for view, order in TOGETHER.items()
+    }
+    coming = [row["forecast_id"] for rows in views["latest_forecast"].values() for row in rows]
+    made = {"forecast_id": coming}
+    views["forecast_parts"] = _by_series(job, "forecast_parts", made, ("horizon",))
     noticed = read_noticed(job.ledger, [one.instrument for one, _ in told], now=job.clock())
     for one, last in told:
         bars, actions, _ = read[one.instrument.id]
@@ -132,10 +139,10 @@ class Known:
 
 
 def _by_series(
-    job: Job, view: str, names: Sequence[str], order: Sequence[str]
+    job: Job, view: str, where: dict[str, Any], order: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in _rows(job, view, {"series": names}, order):
+    for row in _rows(job, view, where, order):
         found[row["series"]].append(row)
     return found
 
@@ -173,6 +180,9 @@ def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesRep
         ),
         held=known.noticed.held,
         alerts=known.noticed.alerts,
+        skill=known.views["skill"],
+        parts=known.views["forecast_parts"],
+        gates=tuple(row for row in known.views["gate_state"] if row["backtest_id"] is None),
     )
 
 

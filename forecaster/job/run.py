@@ -28,7 +28,7 @@ from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
 from forecaster.job.walk import walk
-from forecaster.job.work import Failed, Item, Work, carried_problem, each
+from forecaster.job.work import Failed, Item, Work, carried_problem, each, timed
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit

@@ -1,7 +1,8 @@
 """One series' work on one night: what is known when it begins, and what each stage adds."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Literal

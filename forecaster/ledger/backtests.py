@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from forecaster.ledger.door import Ledger, fields
-from forecaster.ledger.schema import backtest, backtest_result
+from forecaster.ledger.schema import backtest, backtest_result, forecast, model_version, score
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,44 @@ def store_results(ledger: Ledger, backtest_id: int, rows: Sequence[BacktestResul
         if rows:
             found = [{**fields(one), "backtest_id": backtest_id} for one in rows]
             connection.execute(insert(backtest_result), found)
+
+
+class Scored(NamedTuple):
+    """A forecast of a backtest and what happened, both in the basis of its cutoff."""
+
+    cutoff: date
+    horizon: int
+    lo95: float
+    lo80: float
+    mean: float
+    hi80: float
+    hi95: float
+    actual: float
+    basis: float
+
+
+def read_scored(ledger: Ledger, backtest_id: int, series_id: int) -> list[Scored]:
+    """Return the scored forecasts of a series in a backtest, by cutoff and horizon."""
+    f = forecast.c
+    said = (f.cutoff, f.horizon, f.lo95, f.lo80, f.mean, f.hi80, f.hi95, score.c.actual, f.basis)
+    query = (
+        select(*said)
+        .join(score, score.c.forecast_id == f.id)
+        # With the kind, which follows from the rest, the index of the cells is used.
+        .where(f.series_id == series_id, f.kind == "backtest", f.backtest_id == backtest_id)
+        .order_by(f.cutoff, f.horizon)
+    )
+    with ledger.reading() as connection:
+        return [Scored(*row) for row in connection.execute(query)]
+
+
+def training_seconds(ledger: Ledger, backtest_id: int) -> dict[int | None, float]:
+    """Return what the trainings of a backtest took, by series; under None those of the panel."""
+    m = model_version.c
+    query = (
+        select(m.series_id, func.sum(m.seconds))
+        .where(m.backtest_id == backtest_id)
+        .group_by(m.series_id)
+    )
+    with ledger.reading() as connection:
+        return {series_id: float(seconds) for series_id, seconds in connection.execute(query)}

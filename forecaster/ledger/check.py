@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, or_, select, text
+from sqlalchemy import Connection, Table, func, or_, select, text
 
 from forecaster.ledger import tallies
 from forecaster.ledger.door import Ledger
@@ -77,7 +77,8 @@ def _foreign_keys(connection: Connection) -> list[str]:
 
 def _damaged_models(connection: Connection) -> list[str]:
     m = model_version.c
-    rows = connection.execute(select(m.id, m.parameters, m.sha256))
+    pruned = (m.status == "rejected") & (func.length(m.parameters) == 0)
+    rows = connection.execute(select(m.id, m.parameters, m.sha256).where(~pruned))
     return [
         f"model {row.id}"
         for row in rows

@@ -126,8 +126,8 @@ def pin(ledger: Ledger, name: str, model_id: int | None) -> bool:
     """Hold a series to one of its model versions, or to none; return whether there is that series.
 
     Raises:
-        ConfigError: it has no such model, or one that may not be used: that of a backtest, or a
-            rejected one.
+        ConfigError: there is no such model, or it may not be used: a panel, that of another series
+            or of a backtest, or a rejected one.
     """
     m = model_version.c
     with ledger.writing() as connection:
@@ -136,20 +136,29 @@ def pin(ledger: Ledger, name: str, model_id: int | None) -> bool:
         if series_id is None:
             return False
         if model_id is not None:
-            found = select(m.backtest_id, m.status).where(m.id == model_id)
-            one = connection.execute(found.where(m.series_id == series_id)).one_or_none()
-            if one is None or one.backtest_id is not None or one.status == "rejected":
-                raise _no_such_model(name, model_id, one)
+            columns = (m.series_id, series.c.name, m.backtest_id, m.status)
+            found = select(*columns).outerjoin_from(
+                model_version, series, m.series_id == series.c.id
+            )
+            one = connection.execute(found.where(m.id == model_id)).one_or_none()
+            _refuse_unusable(name, series_id, model_id, one)
         pinned = update(series).where(series.c.id == series_id).values(pinned_model_id=model_id)
         connection.execute(pinned)
     return True
 
 
-def _no_such_model(name: str, model_id: int, found: Any) -> ConfigError:
+def _refuse_unusable(name: str, series_id: int, model_id: int, found: Any) -> None:
     if found is None:
-        what, code = f"{name} has no model {model_id}", "unknown_model"
+        what, code = f"there is no model {model_id}", "unknown_model"
+    elif found.series_id is None:
+        what, code = f"model {model_id} is a panel: it belongs to no series", "panel_model"
+    elif found.series_id != series_id:
+        whose = f"an earlier {name}" if found.name == name else found.name
+        what, code = f"model {model_id} is one of {whose}, not of {name}", "foreign_model"
     elif found.backtest_id is not None:
         what, code = f"model {model_id} belongs to a backtest of {name}", "backtest_model"
-    else:
+    elif found.status == "rejected":
         what, code = f"model {model_id} of {name} was rejected: it was no better", "rejected_model"
-    return ConfigError(what, remedy="`forecaster models list` shows those to choose", code=code)
+    else:
+        return
+    raise ConfigError(what, remedy="`forecaster models list` shows those to choose", code=code)

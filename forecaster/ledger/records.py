@@ -120,7 +120,7 @@ class Forecast:
     """What the spread head says, whether or not `scale` is made of it."""
     ewma_scale: float | None = None
     spread: str = "ewma"
-    """What `scale` is of, and the order in which it was looked for, such as "linear>ewma"."""
+    """What `scale` is of, and the order in which it was looked for, such as "linear > ewma"."""
     spread_order: str = "ewma"
     spread_reason: str = ""
     panel_id: int | None = None

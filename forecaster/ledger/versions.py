@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
-from forecaster.ledger.door import of_backtest
+from forecaster.ledger.door import Ledger, of_backtest
 from forecaster.ledger.lineage import ModelVersion
-from forecaster.ledger.records import Night
-from forecaster.ledger.schema import bar, model_version, series
+from forecaster.ledger.records import Kind, Night
+from forecaster.ledger.schema import bar, forecast, model_version, series
 
 COLUMNS = tuple(model_version.c[one.name] for one in fields(ModelVersion))
 
@@ -130,3 +130,26 @@ def newest_panel(connection: Connection, night: Night) -> ModelVersion | None:
         .limit(1)
     ).one_or_none()
     return None if row is None else ModelVersion(*row)
+
+
+@dataclass(frozen=True)
+class Use:
+    """The forecasts of one kind that a version has a part in."""
+
+    kind: Kind
+    forecasts: int
+    first_cutoff: date
+    last_cutoff: date
+
+
+def read_uses(ledger: Ledger, model_id: int) -> list[Use]:
+    """Return which forecasts a version, or a panel, has a part in."""
+    f = forecast.c
+    query = (
+        select(f.kind, func.count(), func.min(f.cutoff), func.max(f.cutoff))
+        .where(or_(f.model_id == model_id, f.panel_id == model_id))
+        .group_by(f.kind)
+        .order_by(f.kind)
+    )
+    with ledger.reading() as connection:
+        return [Use(*row) for row in connection.execute(query)]

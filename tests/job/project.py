@@ -33,7 +33,7 @@ NEEDED = 56
 TIMES = {"issued_at", "scored_at", "created_at", "decided_at", "stored_at", "first_seen_at",
          "started_at", "finished_at", "backfilled_at", "replaced_at", "seconds"}  # fmt: skip
 TABLES = ("instrument", "series", "bar", "action", "backtest", "run", "run_series", "model_version",
-          "decision", "forecast", "score", "awaiting", "tracker", "tally")  # fmt: skip
+          "decision", "forecast", "score", "awaiting", "tracker", "gate", "tally")  # fmt: skip
 
 # A source that is not historical: it quotes the files of a folder and may be told to misbehave.
 FEED = '''

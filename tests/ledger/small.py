@@ -110,7 +110,7 @@ def said(horizon: int, number: int, mean: float = 100.0, **changes: Any) -> Fore
             hi80=mean + 1, lo95=mean - 2, hi95=mean + 2, baseline=100.0, scale=0.01,
             quantile80=1.0, quantile95=2.0, basis=1.0, network_move=0.5, unit=2.0,
             gate_weight=0.25, head_scale=0.02, ewma_scale=0.01, spread="linear",
-            spread_order="linear>ewma",
+            spread_order="linear > ewma",
         ),
         **changes,
     )  # fmt: skip

@@ -92,7 +92,7 @@ def test_parts_stand_beside_each_other(ledger: Ledger, series: Series) -> None:
     facts = {
         "series": "a", "kind": "live", "backtest_id": None, "cutoff": "2024-01-01", "horizon": 1,
         "model_id": 1, "baseline": 100.0, "forecast": 101.0, "unit": 2.0, "network_move": 0.5,
-        "gate_weight": 0.25, "spread": "linear", "spread_order": "linear>ewma",
+        "gate_weight": 0.25, "spread": "linear", "spread_order": "linear > ewma",
         "spread_reason": "", "scale": 0.01, "head_scale": 0.02, "ewma_scale": 0.01,
         "panel_id": None, "quantile80": 1.0, "quantile95": 2.0, "actual_move": 1.5, "eta": 0.5,
     }  # fmt: skip

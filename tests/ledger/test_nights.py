@@ -143,14 +143,16 @@ def test_a_done_series_does_not_fail_later(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("counts", "state"), [
-    ({"done": 3}, "done"), ({"done": 1, "fallback": 2}, "done"), ({"fallback": 1}, "done"),
+    ({"done": 3}, "done"), ({"done": 1, "fallback": 2}, "degraded"), ({"fallback": 1}, "degraded"),
     ({"done": 1, "failed": 1}, "degraded"), ({"fallback": 1, "deferred": 1}, "degraded"),
     ({"failed": 2}, "failed"), ({"deferred": 1}, "deferred"), ({}, "done"),
     ({"deferred": 1, "failed": 1}, "failed"),
     ({"strained": 1}, "degraded"), ({"done": 3, "strained": 1}, "degraded"),
 ])  # fmt: skip
 def test_a_run_ends_as_its_series_did(counts: dict[str, int], state: str) -> None:
-    """Done when all series are, deferred when all wait, failed when none is done, else degraded."""
+    """Done when all series are, deferred when all wait, failed when none has a forecast, else
+    degraded.
+    """
     assert end_state(counts) == state
 
 
@@ -242,7 +244,7 @@ def test_each_series_gets_its_own_new_model(ledger: Ledger) -> None:
 
 
 def test_a_fallback_is_a_finished_night(ledger: Ledger) -> None:
-    """A night that ended with the fallback forecast is done, and says so."""
+    """A night that ended with the fallback forecast is not tried again; its run is degraded."""
     [one] = add_series(ledger, "a")
     result = replace(
         worked(ledger, live(0), one),
@@ -254,7 +256,7 @@ def test_a_fallback_is_a_finished_night(ledger: Ledger) -> None:
     assert finished_nights(ledger, [one.id], since=day(0)) == {(one.id, day(0))}
     [row] = read_view(ledger, "latest_forecast").as_dicts()
     assert (row["status"], row["model_id"]) == ("fallback", None)
-    assert states(ledger) == [("live", "done")]
+    assert states(ledger) == [("live", "degraded")]
 
 
 def test_the_initial_backfill_is_noted_once(ledger: Ledger) -> None:
@@ -354,13 +356,18 @@ def test_the_number_of_statements_does_not_grow_with_the_series(ledger: Ledger) 
     assert needed[1] < needed[0] + 10
 
 
-def test_a_tracker_taught_meanwhile_keeps_what_it_learned(ledger: Ledger) -> None:
-    """Work that began before another program taught the trackers does not overwrite them."""
+def test_states_taught_meanwhile_keep_what_they_learned(ledger: Ledger) -> None:
+    """Work that began before another program taught trackers and gates overwrites neither."""
     [one] = add_series(ledger, "a")
     walk(ledger, [live(0), live(6)], one)
     slow = worked(ledger, live(7), one)
     walk(ledger, [backfill(1), backfill(2), backfill(3)], one)
+    before = contents(ledger)
     store(ledger, live(7), slow)
+    after = contents(ledger)
+    assert [after[name] for name in ("tracker", "gate")] == [
+        before[name] for name in ("tracker", "gate")
+    ]
     assert [found for found in check_ledger(ledger, relearn) if not found.ok] == []
     walk(ledger, [live(8)], one)
     assert [found for found in check_ledger(ledger, relearn) if not found.ok] == []

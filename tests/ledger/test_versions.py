@@ -130,17 +130,18 @@ def test_a_series_is_held_to_the_pinned_version(ledger: Ledger) -> None:
 
 
 def test_only_a_models_own_series_can_be_held_to_it(ledger: Ledger) -> None:
-    """Another series' version, a backtest's, a rejected one and none are refused by name."""
+    """Another series' version, a backtest's, a rejected one, a panel and none are refused."""
     one, two = add_series(ledger, "a", "b")
     refitted(ledger, live(0), one, 0)
     refitted(ledger, live(1), one, 1, incumbent_loss=0.1)
     trial = start_backtest(ledger, horizon=2, settings="{}", version="1", now=NOW)
     refitted(ledger, backtest(0, trial), two, 0)
+    panel = store_panel(ledger, model(0), backtest_id=None, stamp=STAMP)
     before = contents(ledger)
     assert not pin(ledger, "nobody", 1)
     for name, id_, code in (
-        ("b", 1, "unknown_model"), ("a", 99, "unknown_model"), ("a", 2, "rejected_model"),
-        ("b", 3, "backtest_model"),
+        ("b", 1, "foreign_model"), ("a", 99, "unknown_model"), ("a", 2, "rejected_model"),
+        ("b", 3, "backtest_model"), ("a", panel, "panel_model"),
     ):  # fmt: skip
         with pytest.raises(ConfigError) as caught:
             pin(ledger, name, id_)

@@ -54,7 +54,7 @@ COLUMNS = {
         "model_id", "series", "run_id", "backtest_id", "cutoff", "created_at", "fingerprint",
         "seed", "bars", "windows", "epochs", "best_epoch", "train_loss", "validation_loss",
         "baseline_loss", "seconds", "sha256", "settings", "version", "environment", "restarts",
-        "status", "incumbent_loss", "data_sha256", "pinned",
+        "status", "incumbent_loss", "data_sha256", "pinned", "in_use", "bytes",
     ),
     "backtest_result_history": (
         "backtest_id", "series", *(one.name for one in fields(BacktestResult)[1:])

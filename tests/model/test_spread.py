@@ -34,25 +34,27 @@ def _restless(n=1500, seed=0, nu=5.0):
 
 
 def test_the_features_are_ratios_of_volatilities_to_that_of_decay_094():
-    """EWMAs of moves with four memories and of ranges / 1.67 with two; +-2 at most in the log."""
+    """EWMAs of moves with four memories, of ranges / 1.67 and of falls; +-2 at most in the log."""
     values, ranges, _ = _restless(400)
     moves = np.diff(np.log(values))
     seen = volatilities(moves, ranges, PRICE)
     sigma = ewma_scale(moves, 0.94)
-    expected = [ewma_scale(moves, decay) for decay in (0.70, 0.85, 0.97, 0.99)]
-    expected += [ewma_scale(ranges[1:] / 1.67, decay) for decay in (0.70, 0.94)]
+    expected = [ewma_scale(moves, decay) for decay in (0.70, 0.85, 0.97)]
+    old = [0.998 ** np.arange(t, -1, -1.0) for t in range(len(moves))]
+    expected += [np.sqrt([np.average(moves[: len(w)] ** 2, weights=w) for w in old])]
+    expected += [ewma_scale(ranges[1:] / 1.67, 0.70)]
+    expected += [np.sqrt(2) * ewma_scale(np.minimum(moves, 0.0), 0.85)]
     np.testing.assert_array_equal(seen[0], sigma)
     np.testing.assert_allclose(
         log_ratios(seen), np.clip(np.log(np.array(expected) / sigma), -2, 2).T, rtol=0, atol=1e-12
     )
 
 
-def test_without_ranges_the_first_feature_is_repeated_and_the_last_is_zero():
+def test_without_ranges_the_first_feature_is_repeated():
     """What no range says, the move says."""
     moves = np.diff(np.log(_restless(400)[0]))
     x = log_ratios(volatilities(moves, None, PRICE))
     np.testing.assert_array_equal(x[:, 4], x[:, 0])
-    np.testing.assert_array_equal(x[:, 5], np.zeros(len(x)))
     unknown = np.full(400, np.nan)
     np.testing.assert_array_equal(log_ratios(volatilities(moves, unknown, PRICE)), x)
 

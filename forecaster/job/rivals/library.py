@@ -57,8 +57,8 @@ class Garch:
     """GARCH(1, 1) with normal innovations around the last value.
 
     The coefficients are fitted by statsforecast; the variance is moved forward over newer values by
-    s2_t = w + a r_{t-1}^2 + b s2_{t-1}, and forecast by E s2_{t+1} = w + (a + b) E s2_t, summed over
-    the sessions of the horizon: Bollerslev (1986), "Generalized Autoregressive Conditional
+    s2_t = w + a r_{t-1}^2 + b s2_{t-1}, and forecast by E s2_{t+1} = w + (a + b) E s2_t, summed
+    over the sessions of the horizon: Bollerslev (1986), "Generalized Autoregressive Conditional
     Heteroskedasticity". What the library itself says is one random path.
     """
 

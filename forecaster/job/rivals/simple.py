@@ -64,7 +64,7 @@ class Simple:
         return said
 
     def _moves(self, path: Floats, h: int) -> Floats:
-        """Return the newest moves from the baseline over h sessions, as `Motion.baselines` has it."""
+        """Return the newest moves over h sessions, counted as `Motion.baselines` does."""
         lag = self.motion.lag
         seen = np.arange(lag - 1, len(path) - h)[-RECENT:]
         moves: Floats = path[seen + h] - path[seen - lag + 1 + (h - 1) % lag]

@@ -11,7 +11,7 @@ from forecaster.config import SeriesSettings
 from forecaster.config.closures import Amendment
 from forecaster.errors import DataError, ForecasterError
 from forecaster.job.foreign import foreseen
-from forecaster.job.past import Floats, Past, past_upto
+from forecaster.job.past import Floats, past_upto
 from forecaster.job.rivals.choose import rival
 from forecaster.job.rivals.telling import Rival, Telling
 from forecaster.market import Actions, Bars, Calendar, Calendars
