@@ -19,14 +19,14 @@ from forecaster.hooks import (
 )
 
 from . import scorecard
+from .making import gate_words, spread_words
 from .paper import Paper
 from .scorecard import Score
-from .wording import NONE, count, percent, pulled, series_places, significant
+from .wording import NONE, count, percent, pulled, series_places, significant, some
 
 # More series than this and the tables show some of them: a log is not a database.
 MANY_SERIES: Final = 40
 SHOWN_OF_MANY: Final = 20
-NAMES_IN_A_LINE: Final = 12
 # How many of a handful of series are better than chance says nothing.
 ENOUGH_SERIES: Final = 5
 
@@ -93,7 +93,7 @@ def _print_doubts(out: Paper, report: Report) -> None:
     """Say that there is something about prices; each is told on standard error and in tables."""
     held = [one.name for one in report.series if one.held]
     if held:
-        out.line(f"Held prices, which are not used: {_names(held)}. See: forecaster bars check")
+        out.line(f"Held prices, which are not used: {some(held)}. See: forecaster bars check")
     if report.summary is not None and report.summary.alerts:
         out.line(f"{count(len(report.summary.alerts), 'alert')} about prices that are used.")
 
@@ -127,7 +127,7 @@ def _print_coming(out: Paper, series: Sequence[SeriesReport]) -> None:
         out.line(f"... and {rest} more series, and their further horizons: forecaster forecasts")
     fallbacks = [one.name for one in coming if one.coming[0]["status"] == "fallback"]
     if fallbacks:
-        out.line(f"Fallback, the last price itself, for {_names(fallbacks)}.")
+        out.line(f"Fallback, the last price itself, for {some(fallbacks)}.")
 
 
 def _coming_cells(out: Paper, series: SeriesReport, row: dict[str, Any]) -> list[str]:
@@ -203,7 +203,7 @@ def _print_verdicts(out: Paper, found: Sequence[Score]) -> None:
         of_kind = [one for one in found if one.kind == kind]
         for verdict in sorted({one.verdict for one in of_kind}):
             names = [one.series for one in of_kind if one.verdict == verdict]
-            out.line(f"{verdict[0].upper()}{verdict[1:]} ({kind}): {_names(names)}.")
+            out.line(f"{verdict[0].upper()}{verdict[1:]} ({kind}): {some(names)}.")
         if len(of_kind) >= ENOUGH_SERIES:
             out.line(scorecard.chance_note(of_kind))
         if of_kind:
@@ -218,42 +218,15 @@ def _coverage(found: Sequence[Score], kind: str) -> str:
         if (error := one.off_target(level)) is not None
     ]
     if not off:
-        return f"Intervals hold what they promise ({kind}): coverage is on target."
-    return f"Coverage off target, in points ({kind}): {_names(off)}."
+        return f"Coverage is on target, within noise ({kind})."
+    return f"Coverage off target, by more points than noise readily gives ({kind}): {some(off)}."
 
 
 def _print_making(out: Paper, series: Sequence[SeriesReport]) -> None:
-    """Say who speaks in the coming forecasts: the network where its gate is open, which spread."""
-    told = [one for one in series if one.parts]
-    if not told:
-        return
-    out.heading("What the coming forecasts are made of")
-    speaking = [
-        f"{one.name} {', '.join(f'h {h} ({weight:.2f})' for h, weight in found)}"
-        for one in told
-        if (found := scorecard.speakers(one))
-    ]
-    if speaking:
-        out.line(f"The network speaks, with this weight: {_names(speaking)}; else the last price.")
-    else:
-        out.line("No gate is open: no network has shown yet that it knows better than its baseline.")
-    by_spread: dict[str, list[str]] = {}
-    for one in told:
-        used = scorecard.spreads(one)
-        for spread, at in used.items():
-            where = "" if len(used) == 1 else f" h {', '.join(map(str, at))}"
-            by_spread.setdefault(spread, []).append(f"{one.name}{where}")
-    if len(by_spread) == 1:
-        out.line(f"Spread: {next(iter(by_spread))}.")
-    else:
-        words = (f"{spread} for {_names(names)}" for spread, names in by_spread.items())
-        out.line(f"Spread: {'; '.join(words)}.")
-
-
-def _names(names: Sequence[str]) -> str:
-    if len(names) <= NAMES_IN_A_LINE:
-        return ", ".join(names)
-    return f"{', '.join(names[:NAMES_IN_A_LINE])} and {len(names) - NAMES_IN_A_LINE} more"
+    """Say who speaks in the coming forecasts, and whose spread they have."""
+    for words in (gate_words(series), spread_words(series)):
+        if words:
+            out.line(words)
 
 
 def _print_origins(out: Paper, series: Iterable[SeriesReport]) -> None:
@@ -265,7 +238,7 @@ def _print_origins(out: Paper, series: Iterable[SeriesReport]) -> None:
     if ends:
         out.heading("Historical prices")
     for session, names in sorted(ends.items()):
-        out.line(f"{_names(names)}: prices end on {session}; that session counts as today.")
+        out.line(f"{some(names)}: prices end on {session}; that session counts as today.")
     for words in sorted({one.attribution for one in series if one.attribution}):
         out.line(words)
 

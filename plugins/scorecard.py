@@ -6,7 +6,7 @@ Everything here is plain Python: a reporter that prints a few tables should not 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -236,28 +236,12 @@ def chance_note(found: Sequence[Score]) -> str:
     """How many cells are better beyond chance, next to how many chance alone would make so."""
     judged, better = sum(one.judged for one in found), sum(one.better for one in found)
     if judged:
+        where = f"{count(judged, 'horizon')} of all series"
+        verb = "is" if better == 1 else "are"
         return (
-            f"Forecasts have left the last price at {count(judged, 'horizon')} of all series; {better} "
-            f"of these {'is' if better == 1 else 'are'} better beyond chance, and chance alone would "
-            f"make it about {judged * CHANCE:.1f}."
+            f"Forecasts have left the last price at {where}; {better} of these {verb} better "
+            f"beyond chance, and chance alone would make it about {judged * CHANCE:.1f}."
         )
     if any(one.cutoffs >= ENOUGH_OUTCOMES for one in found):
         return "No forecast is judged better or worse: all of them are the last price itself."
     return "No series has enough outcomes to be judged against the last price yet."
-
-
-def speakers(series: SeriesReport) -> list[tuple[int, float]]:
-    """(horizon, weight) where the network has a say in the coming forecasts."""
-    return [
-        (row["horizon"], float(row["gate_weight"]))
-        for row in series.parts
-        if row["network_move"] is not None and row["gate_weight"] > 0
-    ]
-
-
-def spreads(series: SeriesReport) -> dict[str, list[int]]:
-    """Which spread the coming forecasts use, each with its horizons."""
-    found: dict[str, list[int]] = {}
-    for row in series.parts:
-        found.setdefault(str(row["spread"]), []).append(row["horizon"])
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from forecaster.hooks import RunSummary, SeriesReport
@@ -42,6 +42,12 @@ def percent(value: float | None, decimals: int = 1, *, sign: bool = False) -> st
         return NONE
     text = f"{value * 100:+.{decimals}f}" if sign else f"{value * 100:.{decimals}f}"
     return text[1:] if sign and not float(text) else text
+
+
+def some(names: Sequence[str], limit: int = 12) -> str:
+    """'a, b, c', and of many 'a, b, c and 7 more'."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def count(number: int, noun: str) -> str:

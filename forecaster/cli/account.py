@@ -1,18 +1,14 @@
 """The account of one forecast in words, for a screen of 80 columns."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC
-from textwrap import wrap
 from typing import Any
 
+from forecaster.cli.lines import Written, columns, folded, line
 from forecaster.cli.output import shown
 from forecaster.job.explained import Evidenced, Explanation, Feature, MeanPart, SpreadPart, Step
 from forecaster.ledger import Decision, Tracker
-
-WIDTH = 80
-LABEL = 12
 
 
 def account(found: Explanation) -> list[str]:
@@ -20,9 +16,9 @@ def account(found: Explanation) -> list[str]:
     return [
         *_head(found),
         "",
-        *_mean(found.mean, _Value(found)),
+        *_mean(found.mean, Written(found)),
         "",
-        *_spread(found.spread, found.trackers, _Value(found)),
+        *_spread(found.spread, found.trackers, Written(found)),
         "",
         *_steps(found),
         "",
@@ -32,43 +28,8 @@ def account(found: Explanation) -> list[str]:
     ]
 
 
-class _Value:
-    """How values and moves of one series are written."""
-
-    def __init__(self, found: Explanation) -> None:
-        size = abs(found.mean.baseline)
-        self._decimals = min(max(5 - math.floor(math.log10(size)), 0), 10) if size else 6
-        self._relative = found.kind_of_move == "price"
-
-    def value(self, number: float) -> str:
-        """Six digits of a value as large as the baseline."""
-        return f"{number:.{self._decimals}f}"
-
-    def move(self, number: float, *, sign: bool = False) -> str:
-        """A log return in percent, or a difference in the unit of the values."""
-        plus = "+" if sign else ""
-        return f"{100 * number:{plus}.3f} %" if self._relative else f"{number:{plus}.4g}"
-
-    def change(self, start: float, end: float) -> str:
-        """From one value to another."""
-        relative = self._relative and start
-        return f"{100 * (end / start - 1):+.4f} %" if relative else f"{end - start:+.4g}"
-
-
-def _line(label: str, text: str) -> list[str]:
-    """Return a text beside its label, folded into as many lines as it needs."""
-    return _folded(text, f"  {label:{LABEL}}", " " * (LABEL + 2)) or [f"  {label}"]
-
-
-def _folded(text: str, first: str = "", others: str = "") -> list[str]:
-    kept = text.replace(" %", "\N{NO-BREAK SPACE}%")  # a number keeps its sign
-    lines = wrap(kept, WIDTH, initial_indent=first, subsequent_indent=others,
-                 break_long_words=False, break_on_hyphens=False)  # fmt: skip
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-
-
 def _head(found: Explanation) -> Iterator[str]:
-    row, write = found.forecast, _Value(found).value
+    row, write = found.forecast, Written(found).value
     ahead = f"{row['horizon']} session{'s' if row['horizon'] > 1 else ''}"
     yield (
         f"Forecast {row['forecast_id']}: {row['series']} {row['field']} for "
@@ -76,15 +37,15 @@ def _head(found: Explanation) -> Iterator[str]:
     )
     fallback = ", fallback: the baseline" if row["status"] == "fallback" else ""
     yield f"{row['kind']}, issued {shown(row['issued_at'])} UTC{fallback}"
-    yield from _folded(f"Worked again: {_again(found)}.")
+    yield from folded(f"Worked again: {_again(found)}.")
     yield ""
     said = [write(row["forecast"])]
     for level in ("80", "95"):
         low, high = write(row[f"lo{level}"]), write(row[f"hi{level}"])
         said.append(f"{level} %: {low} to {high}")
-    yield from _line("forecast", "   ".join(said))
-    yield from _line("baseline", write(row["baseline"]))
-    yield from _line("outcome", _outcome(found))
+    yield from line("forecast", "   ".join(said))
+    yield from line("baseline", write(row["baseline"]))
+    yield from line("outcome", _outcome(found))
 
 
 def _again(found: Explanation) -> str:
@@ -102,7 +63,7 @@ def _again(found: Explanation) -> str:
 
 
 def _outcome(found: Explanation) -> str:
-    row, write = found.forecast, _Value(found).value
+    row, write = found.forecast, Written(found).value
     if row["actual"] is None:
         return "not known yet"
     inside = [level for level in ("80", "95") if row[f"inside{level}"]]
@@ -116,10 +77,10 @@ def _outcome(found: Explanation) -> str:
     )
 
 
-def _mean(mean: MeanPart, write: _Value) -> Iterator[str]:
+def _mean(mean: MeanPart, write: Written) -> Iterator[str]:
     if mean.network is None or mean.move is None:
         yield "The mean: the baseline, because there is no network"
-        yield from _line("unit", f"{write.move(mean.unit)}, the present volatility")
+        yield from line("unit", f"{write.move(mean.unit)}, the present volatility")
         return
     part = "the baseline" if not mean.lead else "what the network says"
     if mean.lead and mean.weight < 1:
@@ -131,8 +92,10 @@ def _mean(mean: MeanPart, write: _Value) -> Iterator[str]:
         if mean.move
         else "exactly the baseline"
     )
-    yield from _line("network", f"{says}; a unit is the volatility, {write.move(mean.unit)}")
-    yield from _line("gate", _gate(mean.evidence, mean.weight) if mean.gated else "none is asked")
+    yield from line("network", f"{says}; a unit is the volatility, {write.move(mean.unit)}")
+    yield from line(
+        "gate", _gate(mean.evidence, mean.weight) if mean.gated else "none: [model] gate is off"
+    )
 
 
 def _gate(evidence: Evidenced, weight: float) -> str:
@@ -148,14 +111,14 @@ def _gate(evidence: Evidenced, weight: float) -> str:
     return f"{state}: the network's {facts} ({gate.outcomes} outcomes, discounted){why}"
 
 
-def _spread(spread: SpreadPart, trackers: Sequence[Tracker], write: _Value) -> Iterator[str]:
+def _spread(spread: SpreadPart, trackers: Sequence[Tracker], write: Written) -> Iterator[str]:
     yield f"The spread: {spread.used}, a standard deviation of {write.move(spread.scale)}"
     for name, says in spread.says.items():
         used = ", which is used" if name == spread.used else ""
         text = spread.silent.get(name, "") if says is None else f"{write.move(says)}{used}"
-        yield from _line(name, text)
+        yield from line(name, text)
     order = f"{spread.order}; {spread.reason}" if spread.reason else spread.order
-    yield from _line("order", order)
+    yield from line("order", order)
     gate, needed = spread.evidence.gate, spread.evidence
     if gate is not None:
         state = "holds" if gate.weight else "is switched off"
@@ -163,12 +126,12 @@ def _spread(spread: SpreadPart, trackers: Sequence[Tracker], write: _Value) -> I
             f"{state}: t = {gate.t:.2f} against ewma, n = {gate.n:.1f} ({gate.outcomes} outcomes)"
         )
         off = f"off with t under {needed.needed_t:g} and n above {needed.needed_n:g}"
-        yield from _line("gate", f"{facts}; {off}")
+        yield from line("gate", f"{facts}; {off}")
     for head in dict.fromkeys(feature.head for feature in spread.features):
         added = [one for one in spread.features if one.head == head]
-        yield from _line(f"log {head}", _features(added))
+        yield from line(f"log {head}", _features(added))
     for one in trackers:
-        yield from _line(
+        yield from line(
             f"{one.level:.0%}".replace("%", " %"),
             f"{one.quantile:.3f} deviations to each side; {one.outcomes} outcomes, lately "
             f"{100 * one.coverage:.1f} % inside",
@@ -193,14 +156,14 @@ def _steps(found: Explanation) -> Iterator[str]:
         yield "The newest values; no network has read them"
     else:
         yield "What the network read, and what each session adds to its move"
-    yield from _columns(_step_cells(kept, _Value(found)))
+    yield from columns(_step_cells(kept, Written(found)))
     if len(before) > 1:
         yield f"  and {len(before)} sessions before, which these moves are counted from"
     yield f"  Scales and averages are made of {found.values:,} values since {found.first_session}."
 
 
-def _step_cells(steps: Sequence[Step], write: _Value) -> Iterator[tuple[str, ...]]:
-    yield "session", "quoted", "adjusted", "revision", "known since", "units", "in value", ""
+def _step_cells(steps: Sequence[Step], write: Written) -> Iterator[tuple[str, ...]]:
+    yield "session", "quoted", "adjusted", "rev", "known since", "units", "in value", ""
     for one in steps:
         since = one.known_since
         yield (
@@ -208,7 +171,7 @@ def _step_cells(steps: Sequence[Step], write: _Value) -> Iterator[tuple[str, ...
             write.value(one.quoted),
             write.value(one.adjusted),
             "" if one.revision is None else str(one.revision),
-            since.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if since else "",
+            since.astimezone(UTC).strftime("%Y-%m-%d") if since else "",
             "" if one.effect is None else f"{one.effect:+.4f}",
             "" if one.effect_on_value is None else f"{one.effect_on_value:+.2g}",
             _note(one),
@@ -217,32 +180,26 @@ def _step_cells(steps: Sequence[Step], write: _Value) -> Iterator[tuple[str, ...
 
 def _note(one: Step) -> str:
     notes = ["carried"] if one.carried else []
-    notes += [f"split {one.split:g}"] if one.split != 1.0 else []
-    notes += [f"dividend {one.dividend:g}"] if one.dividend else []
+    notes += [f"split {one.split:.3g}"] if one.split != 1.0 else []
+    notes += [f"div {one.dividend:.3g}"] if one.dividend else []
     return ", ".join(notes)
-
-
-def _columns(found: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    rows = list(found)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=False))
-        yield "  ".join(["", *cells, row[-1]]).rstrip()
 
 
 def _decision(made: Decision) -> Iterator[str]:
     yield f"The decision: {made.verdict} ({made.reason_code})"
-    yield from _line("reason", made.reason)
-    percents = [("skill", made.skill), ("coverage 80 % off by", made.coverage_error80),
-                ("coverage 95 % off by", made.coverage_error95)]  # fmt: skip
+    yield from line("reason", made.reason)
     counts = (("new bars", made.new_bars), ("revised bars", made.revised_bars))
     values = (("best t", made.skill_t), ("worst spread t", made.spread_t))
+    off = (("80 %", made.coverage_error80), ("95 %", made.coverage_error95))
     facts = [f"{name} {count}" for name, count in counts if count is not None]
+    facts += [] if made.skill is None else [f"skill {100 * made.skill:+.1f} %"]
     facts += [f"{name} {value:.2f}" for name, value in values if value is not None]
-    facts += [f"{name} {100 * share:+.1f} %" for name, share in percents if share is not None]
-    yield from _line("evidence", ", ".join(facts) or "none yet")
+    facts += [
+        f"{name} covers {100 * share:+.1f} points" for name, share in off if share is not None
+    ]
+    yield from line("evidence", ", ".join(facts) or "none yet")
     if made.alarms:
-        yield from _line("alarms", made.alarms)
+        yield from line("alarms", made.alarms)
 
 
 def _models(found: Explanation) -> Iterator[str]:
@@ -256,9 +213,9 @@ def _models(found: Explanation) -> Iterator[str]:
                   ("baseline there", "baseline_loss"))  # fmt: skip
         told = [f"{name} {row[key]:.4f}" for name, key in losses if row[key] is not None]
         kept = f"weights of epoch {row['best_epoch']} of {row['epochs']}"
-        yield from _line("losses", f"{', '.join(told)}; {kept}, seed {row['seed']}")
-        yield from _line("trained by", _program(row))
-    yield from _line("said by", _program(found.program))
+        yield from line("losses", f"{', '.join(told)}; {kept}, seed {row['seed']}")
+        yield from line("trained by", _program(row))
+    yield from line("said by", _program(found.program))
 
 
 def _program(row: Any) -> str:

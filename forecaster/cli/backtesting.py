@@ -100,6 +100,9 @@ def _show(invocation: Invocation, found: "Evaluation") -> None:
         row["worst80"] = row["worst_quarter80"]
         row["seconds"] = _sum(row["training_seconds"], row["inference_seconds"])
     ours = [row for row in rows if row["method"] == OURS]
+    if not ours:  # why is told at the end
+        click.echo("Nothing was forecast.")
+        return
     together = [row for row in rows if row["series"] == "all"]
     _table(EACH, [row for row in ours if row["series"] != "all"])
     invocation.say("\nAll series:")

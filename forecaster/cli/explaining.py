@@ -15,7 +15,7 @@ from forecaster.cli.output import emit_csv, emit_json, formats, printable
 @formats
 @click.pass_obj
 def explain(invocation: Invocation, forecast_id: int, form: str | None) -> None:
-    """Account for one forecast: what it was made of, and why it is as it is.
+    """Account for one forecast: what it is made of, and why.
 
     Its night is worked again from the bars, the network and the outcomes that were known then, and
     the first lines say whether every bit came out the same. Then stand the mean with the gate's

@@ -184,8 +184,9 @@ def prune(invocation: Invocation, keep: int, dry_run: bool, form: str | None) ->
     emit(Rows(PRUNED, rows), form, empty="Nothing to prune: every model's parameters are needed.")
     if form is None and found:
         size = sum(one.bytes for one in found)
+        whose = "1 model" if len(found) == 1 else f"{len(found):,} models"
         gone = "would go" if dry_run else "are gone"
-        invocation.say(f"{len(found)} models, {size:,} bytes of parameters {gone}.")
+        invocation.say(f"The parameters of {whose}, {size:,} bytes, {gone}.")
 
 
 COMMANDS = (models,)

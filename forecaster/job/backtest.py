@@ -64,18 +64,18 @@ def backtest(
 ) -> Evaluation:
     """Forecast from each of the newest cutoffs whose outcomes are all known, score and evaluate.
 
-    An interrupted backtest of the same settings is resumed.
+    An interrupted backtest of the same settings is resumed. What is None is as configured.
 
     Args:
         job: settings, ledger, plugins, clock.
         names: only these series.
-        cutoffs: how many; the configuration's otherwise.
-        horizon: instead of the configured one.
+        cutoffs: how many.
+        horizon: sessions ahead.
         split: train once on this share of each series' sessions, and forecast from the cutoffs
-            whose lookback lies in the rest; the configuration's otherwise.
-        every: sessions until a network is refitted, "always" or "never", for all series.
-        history: bars that each cutoff may use, for all series.
-        against: rivals that are evaluated beside the naive forecast; the configuration's otherwise.
+            whose lookback lies in the rest.
+        every: sessions until a network is refitted, "always" or "never".
+        history: bars that each cutoff may use.
+        against: rivals that are evaluated beside the naive forecast; the configured ones if none.
 
     Raises:
         ConfigError: options exclude each other or do not go with a series, or a rival's library is
@@ -97,6 +97,19 @@ def backtest(
         job = replace(job, settings=job.settings.model_copy(update={"retrain": retrain}))
     account = Account()
     standings = prepare(job, wanted, account)
+    scopes = _scopes(job, standings, extent, account)
+    backtest_id = _open(job, standings, extent)
+    nights = _nights(standings, scopes, backtest_id)
+    walk(job, without_finished(job.ledger, nights), account, work_night)
+    subjects = _subjects(standings, scopes)
+    store_results(job.ledger, backtest_id, evaluate(job, backtest_id, subjects, rivals, account))
+    finish_backtest(job.ledger, backtest_id, now=job.clock())
+    return _finished(job, backtest_id, account.summary("backtest", standings), subjects, rivals)
+
+
+def _scopes(
+    job: Job, standings: Sequence[Standing], extent: Extent, account: Account
+) -> list["Scope | None"]:
     scopes = [_scope(job, one, extent, account) for one in standings]
     if not any(scopes):
         raise DataError(
@@ -105,13 +118,7 @@ def backtest(
             remedy="pull more bars, or choose another split, lookback or horizon",
             code="too_few_bars",
         )
-    backtest_id = _open(job, standings, extent)
-    nights = _nights(standings, scopes, backtest_id)
-    walk(job, without_finished(job.ledger, nights), account, work_night)
-    subjects = _subjects(standings, scopes)
-    store_results(job.ledger, backtest_id, evaluate(job, backtest_id, subjects, rivals, account))
-    finish_backtest(job.ledger, backtest_id, now=job.clock())
-    return _finished(job, backtest_id, account.summary("backtest", standings), subjects, rivals)
+    return scopes
 
 
 def _subjects(standings: Sequence[Standing], scopes: Sequence["Scope | None"]) -> list[Subject]:

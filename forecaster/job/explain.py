@@ -29,7 +29,7 @@ from forecaster.ledger.prices import Origin
 from forecaster.ledger.schema import LEVELS
 from forecaster.model import panel_inputs, start_quantile
 from forecaster.model import spread as linear
-from forecaster.model.gate import FEWEST, SIGNIFICANT, Evidence, skill
+from forecaster.model.gate import FEWEST, SIGNIFICANT, WORSE, Evidence, skill
 
 
 def explain(job: Job, forecast_id: int) -> Explanation:
@@ -167,8 +167,7 @@ def _evidence(work: Work, head: Head, horizon: int) -> Evidenced:
     known = None
     if gate is not None and head == "mean":
         known = skill(Evidence(gate.gain, gate.power, gate.noise, gate.size, gate.n))
-    needed = SIGNIFICANT if head == "mean" else -SIGNIFICANT
-    return Evidenced(gate, known, needed, FEWEST)
+    return Evidenced(gate, known, SIGNIFICANT if head == "mean" else WORSE, FEWEST)
 
 
 def _spread(work: Work, made: Forecast) -> SpreadPart:

@@ -37,8 +37,10 @@ class States:
         return start_quantile(level) if state is None else state.quantile
 
     def weight(self, head: Head, horizon: int) -> float:
-        """Return how much of a head is used: nothing of the mean before there is evidence for it,
-        all of the spread before there is evidence against it.
+        """Return how much of a head is used.
+
+        Nothing of the mean before there is evidence for it, all of the spread before there is
+        evidence against it.
         """
         state = self.gates.get((head, horizon))
         if state is None:
@@ -111,9 +113,7 @@ def _taught_gates(gates: Mapping[tuple[Head, int], Gate], lesson: Lesson) -> Ite
     if lesson.head_scale is None or lesson.ewma_scale is None:
         return
     before = _evidence(gates.get(("spread", horizon)))
-    spread = learn_spread(
-        before, happened * unit, lesson.head_scale, lesson.ewma_scale, horizon
-    )
+    spread = learn_spread(before, happened * unit, lesson.head_scale, lesson.ewma_scale, horizon)
     yield _gate("spread", lesson, spread, float(spread_holds(spread)), gates)
 
 

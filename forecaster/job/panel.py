@@ -7,10 +7,9 @@ calendar that closed a few hours later is in it.
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
@@ -21,16 +20,13 @@ from forecaster.job.context import Job
 from forecaster.job.foreign import foreign, foreseen
 from forecaster.job.plan import Due
 from forecaster.job.prices import Moment
+from forecaster.job.pupils import Pupil, data_digest, lesson, pupils
 from forecaster.job.task import series_seed
-from forecaster.ledger import ModelVersion, Night, Series
-from forecaster.ledger.instruments import read_all_series, read_series
+from forecaster.ledger import ModelVersion, Night
+from forecaster.ledger.instruments import read_all_series
 from forecaster.ledger.panels import read_panels, store_panel
-from forecaster.ledger.prices import read_sessions
-from forecaster.model import Motion, digest
+from forecaster.model import digest
 from forecaster.model.panel import PanelLesson, panel_from_bytes, panel_to_bytes, train_panel
-
-HISTORY = 4000
-"""Bars of each series that the panel learns from: the more the better, as far as was measured."""
 
 REVISION = 1
 """Raised when the program trains panels otherwise: older ones are refitted."""
@@ -136,15 +132,14 @@ def _fingerprint(job: Job, horizon: int) -> str:
 
 def _trained(job: Job, night: Night, until: date, horizon: int, executor: Executor) -> ModelVersion:
     moment = Moment(until, None, night.kind == "backfill")
-    pupils = list(_pupils(job))
-    found = [(pupil, lesson) for pupil in pupils if (lesson := _lesson(job, pupil, moment))]
+    found = [(pupil, seen) for pupil in pupils(job, until) if (seen := lesson(job, pupil, moment))]
     if not found:
         raise DataError(
             f"no series has enough bars up to {until} to train a panel on",
             remedy="its series use scale = 'linear' meanwhile",
             code="too_few_bars",
         )
-    lessons = [lesson for _, lesson in found]
+    lessons = [seen for _, seen in found]
     task = PanelTask(lessons, horizon, series_seed("panel", job.settings.model.seed))
     job.progress("training the panel", 0, 1)
     trained = _run(executor, task)
@@ -163,7 +158,7 @@ def _trained(job: Job, night: Night, until: date, horizon: int, executor: Execut
         fingerprint=_fingerprint(job, horizon),
         settings=json.dumps(about, sort_keys=True),
         seed=task.seed,
-        bars=sum(len(lesson.values) for lesson in lessons),
+        bars=sum(len(seen.values) for seen in lessons),
         seconds=trained.seconds,
         parameters=trained.parameters,
         sha256=digest(trained.parameters),
@@ -181,8 +176,8 @@ def panel_again(job: Job, model: ModelVersion) -> tuple[bytes, str]:
     about = json.loads(model.settings)
     moment = Moment(model.cutoff, model.created_at, about["then"])
     known = {one.id: one for one in read_all_series(job.ledger)}
-    pupils = [Pupil.of(told, known[told["id"]]) for told in about["series"]]
-    lessons = [lesson for pupil in pupils if (lesson := _lesson(job, pupil, moment))]
+    taught = [Pupil.of(told, known[told["id"]]) for told in about["series"]]
+    lessons = [seen for pupil in taught if (seen := lesson(job, pupil, moment))]
     trained = run_panel_task(PanelTask(lessons, about["horizon"], model.seed))
     if trained.parameters is None:
         raise trained.error or TrainingError("the training gave no panel", code="panel")
@@ -192,64 +187,5 @@ def panel_again(job: Job, model: ModelVersion) -> tuple[bytes, str]:
 def _run(executor: Executor, task: PanelTask) -> TrainedPanel:
     try:
         return next(iter(executor.map(run_panel_task, [task])))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
+    except (Exception, SystemExit) as error:
         raise foreign(f"executor {executor.name}", error) from error
-
-
-def data_digest(lessons: Sequence[PanelLesson]) -> str:
-    """Return the SHA-256 of all prices that a panel learns from."""
-    seen = hashlib.sha256()
-    for lesson in lessons:
-        seen.update(lesson.values.tobytes())
-        seen.update(b"" if lesson.ranges is None else lesson.ranges.tobytes())
-    return seen.hexdigest()
-
-
-@dataclass(frozen=True)
-class Pupil:
-    """A series that the panel learns from."""
-
-    series: Series
-    settings: SeriesSettings
-
-    def told(self) -> dict[str, Any]:
-        """Return what it takes to read its prices again."""
-        names = ("name", "values", "missing", "carry")
-        return {"id": self.series.id, **{name: getattr(self.settings, name) for name in names}}
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any], series: Series) -> "Pupil":
-        """Return the pupil that was told of."""
-        quoted = {"source": series.instrument.source, "symbol": series.instrument.symbol}
-        rest = {name: told[name] for name in told if name != "id"}
-        if rest["missing"] == "refuse":  # it taught: by the calendar as it was, none was missing
-            rest["missing"] = "drop"
-        settings = SeriesSettings.model_validate({**quoted, **rest, "field": series.field})
-        return cls(series, _longer(settings))
-
-
-def _pupils(job: Job) -> Iterator[Pupil]:
-    """Yield the configured series, by id; one with a season moves otherwise and is left out."""
-    known = read_series(job.ledger)
-    wanted = {one.name: one for one in job.settings.each_series() if one.season is None}
-    for series in sorted(known.values(), key=lambda one: one.id):
-        if series.name in wanted and not series.paused:
-            yield Pupil(series, _longer(wanted[series.name]))
-
-
-def _longer(settings: SeriesSettings) -> SeriesSettings:
-    longer = settings.model.model_copy(update={"history": HISTORY, "extra_inputs": []})
-    return settings.model_copy(update={"model": longer})
-
-
-def _lesson(job: Job, pupil: Pupil, moment: Moment) -> PanelLesson | None:
-    """Return what a series teaches; nothing, if its prices cannot be used: its own night says why."""
-    quoted = pupil.series.instrument
-    sessions = [one for one in read_sessions(job.ledger, quoted.id) if one <= moment.cutoff]
-    if not sessions:
-        return None
-    try:
-        past = replace(moment, cutoff=sessions[-1]).past(job, quoted, pupil.settings)
-    except ForecasterError:
-        return None
-    return PanelLesson(past.values, past.ranges, Motion(pupil.settings.values))

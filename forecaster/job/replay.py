@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-
 from forecaster.errors import DataError
 from forecaster.job.again import (
     require_as_many,
@@ -15,12 +14,12 @@ from forecaster.job.again import (
 )
 from forecaster.job.context import Job, environment
 from forecaster.job.decide import TRAINING_REVISION
-from forecaster.job.panel import panel_again
+from forecaster.job.panel import REVISION, panel_again
 from forecaster.job.prices import Moment
 from forecaster.job.task import run_task
 from forecaster.job.train import task_of
 from forecaster.job.work import Work
-from forecaster.ledger import Forecast, ModelVersion
+from forecaster.ledger import Forecast
 from forecaster.ledger.said import Fitted, Said, nights_of_run
 from forecaster.model import digest
 
@@ -110,17 +109,16 @@ def replay(
     ids = [forecast_id] if forecast_id is not None else nights_of_run(job.ledger, run_id or 0)
     if not ids:
         raise unknown(f"forecast of run {run_id} to replay")
-    found = []
+    found: list[Replayed] = []
+    trained: dict[int, Retrained] = {}
     for done, one in enumerate(ids):
         job.progress("replaying", done, len(ids))
-        found.append(_replay(job, said_of(job, one), from_scratch=from_scratch))
+        said = said_of(job, one)
+        night = compared(said, work_again(job, said))
+        found.append(replace(night, retrained=_retrained(job, said, trained))
+                     if from_scratch else night)  # fmt: skip
     job.progress("replaying", len(ids), len(ids))
     return found
-
-
-def _replay(job: Job, said: Said, *, from_scratch: bool) -> Replayed:
-    found = compared(said, work_again(job, said))
-    return replace(found, retrained=_retrained(job, said)) if from_scratch else found
 
 
 def compared(said: Said, work: Work) -> Replayed:
@@ -176,15 +174,22 @@ def _same(stored: Any, replayed: Any, *, exact: bool) -> bool:
     return bool(abs(stored - replayed) <= TOLERANCE * max(abs(stored), abs(replayed)))
 
 
-def _retrained(job: Job, said: Said) -> tuple[Retrained, ...]:
-    """Train the models behind a forecast again, each on the prices that it was trained on."""
-    found = []
-    if said.fitted is not None:
-        found.append(_network_again(job, said, said.fitted))
-    if said.panel is not None:
-        parameters, data = panel_again(job, said.panel.model)
-        found.append(_retraining(said.panel, parameters, data))
-    return tuple(found)
+def _retrained(job: Job, said: Said, known: dict[int, Retrained]) -> tuple[Retrained, ...]:
+    """Train the models behind a forecast again, each on the prices that it was trained on.
+
+    Those that are known already, as is the panel of another series, are not trained once more.
+    """
+    behind = [one for one in (said.fitted, said.panel) if one is not None]
+    for one in behind:
+        if one.model.id not in known:
+            again = _panel_again if one is said.panel else _network_again
+            known[one.model.id or 0] = again(job, said, one)
+    return tuple(known[one.model.id or 0] for one in behind)
+
+
+def _panel_again(job: Job, _said: Said, fitted: Fitted) -> Retrained:
+    parameters, data = panel_again(job, fitted.model)
+    return _retraining(fitted, parameters, data, alike=_trains_alike(fitted, "revision", REVISION))
 
 
 def _network_again(job: Job, said: Said, fitted: Fitted) -> Retrained:
@@ -199,20 +204,20 @@ def _network_again(job: Job, said: Said, fitted: Fitted) -> Retrained:
     trained = run_task(task)
     if trained.parameters is None:
         raise trained.error or DataError("the training gave no network", code="replay")
-    return _retraining(fitted, trained.parameters, trained.data_sha256)
+    alike = _trains_alike(fitted, "training_revision", TRAINING_REVISION)
+    return _retraining(fitted, trained.parameters, trained.data_sha256, alike=alike)
 
 
-def _retraining(fitted: Fitted, parameters: bytes, data_sha256: str) -> Retrained:
+def _retraining(fitted: Fitted, parameters: bytes, data_sha256: str, *, alike: bool) -> Retrained:
     model = fitted.model
     return Retrained(
         model_id=model.id or 0,
-        exact=_here(fitted.environment) and _same_program(model),
+        exact=alike and _here(fitted.environment),
         same_data=data_sha256 == model.data_sha256 if model.data_sha256 else None,
         same_weights=digest(parameters) == model.sha256,
     )
 
 
-def _same_program(model: ModelVersion) -> bool:
+def _trains_alike(fitted: Fitted, name: str, revision: int) -> bool:
     """Return whether this program trains as the one that trained the model."""
-    revision = json.loads(model.settings).get("training_revision", TRAINING_REVISION)
-    return bool(revision == TRAINING_REVISION)
+    return bool(json.loads(fitted.model.settings).get(name) == revision)

@@ -181,7 +181,7 @@ def _series_report(job: Job, one: Series, last: date, known: Known) -> SeriesRep
         held=known.noticed.held,
         alerts=known.noticed.alerts,
         skill=known.views["skill"],
-        parts=known.views["forecast_parts"],
+        parts=tuple(_in_basis(row, one, actions, last) for row in known.views["forecast_parts"]),
         gates=tuple(row for row in known.views["gate_state"] if row["backtest_id"] is None),
     )
 

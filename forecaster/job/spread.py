@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from forecaster.errors import DataError
 from forecaster.job.learn import States
 from forecaster.job.past import Floats
 from forecaster.job.work import Work
@@ -74,7 +75,7 @@ def spread(work: Work) -> Spread:
     for head in order[:-1]:
         found = _ask(head, work)
         if isinstance(found, str):
-            reasons.append(found)
+            reasons += [found] if found not in reasons else []
             continue
         heads = np.maximum(found, NARROWEST * ewma)
         return Spread(order, head, heads, ewma, "; ".join(reasons))
@@ -107,7 +108,10 @@ def panel_says(work: Work) -> Floats | str:
     stored = work.knowledge.panel
     if stored is None:
         return "there is no panel yet"
-    network = panel_of(stored)
+    try:
+        network = panel_of(stored)
+    except DataError as error:
+        return f"panel {stored.id} cannot be read: {error.message}"
     horizon = work.turn.settings.model.horizon
     if network.horizon < horizon:
         return f"the panel was trained for horizon {network.horizon}"

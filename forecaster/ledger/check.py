@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 
 from forecaster.ledger import tallies
 from forecaster.ledger.door import Ledger
@@ -25,6 +35,7 @@ from forecaster.ledger.schema import (
     tracker,
 )
 from forecaster.ledger.states import Gate, Lesson, Tracker
+from forecaster.ledger.types import Whole
 
 Relearn = Callable[[Sequence[tuple[Lesson, float]]], tuple[list[Tracker], list[Gate]]]
 """Outcomes in order, with the step of each -> the states that fresh ones are after them."""
@@ -43,6 +54,7 @@ def check_ledger(ledger: Ledger, relearn: Relearn) -> list[Check]:
     checks = [
         ("integrity", _integrity),
         ("foreign keys", _foreign_keys),
+        ("scores", _scores),
         ("running sums", tallies.disagreements),
         ("model parameters", _damaged_models),
         ("rejected models", _rejected),
@@ -127,6 +139,28 @@ def _rejected(connection: Connection) -> list[str]:
     used = (f.model_id == m.id) | (f.panel_id == m.id)
     query = select(f.id, m.id).join(model_version, used).where(m.status == "rejected")
     return [f"forecast {row[0]} is of model {row[1]}" for row in connection.execute(query)]
+
+
+def _scores(connection: Connection) -> list[str]:
+    """Return the scores that do not follow from their forecast and outcome."""
+    f, o = forecast.c, score.c
+
+    def misses(hit: ColumnElement[Any], low: ColumnElement[Any], high: ColumnElement[Any]) -> Any:
+        inside = (low <= o.actual) & (o.actual <= high)
+        return type_coerce(hit, Whole) != case((inside, 1), else_=0)
+
+    query = (
+        select(f.id)
+        .join(score, o.forecast_id == f.id)
+        .where(
+            (o.error != f.mean - o.actual)
+            | (o.abs_error != func.abs(o.error))
+            | (o.baseline_abs_error != func.abs(f.baseline - o.actual))
+            | misses(o.inside80, f.lo80, f.hi80)
+            | misses(o.inside95, f.lo95, f.hi95)
+        )
+    )
+    return [f"the score of forecast {one}" for one in connection.scalars(query)]
 
 
 def _moves(connection: Connection) -> list[str]:

@@ -181,7 +181,7 @@ def _long_scale(steps: Floats) -> Floats:
     squares = steps * steps
     unseen = LONG_DECAY ** np.arange(1.0, len(steps) + 1.0)
     mean = (ewma(squares, LONG_DECAY) - unseen * squares[0]) / (1.0 - unseen)
-    return np.sqrt(np.maximum(mean, 0.0))
+    return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
 
 
 def is_range(ranges: Floats) -> NDArray[np.bool_]:

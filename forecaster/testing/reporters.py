@@ -95,13 +95,22 @@ def _series(name: str) -> SeriesReport:
             {"decision_id": 1, "run_id": 1, "kind": "live", "series": name, "session": str(LAST),
              "verdict": "retrain", "reason_code": "first", "reason": name, "model_id": 1,
              "age_sessions": None, "allowed_age": None, "fingerprint": name,
-             "model_fingerprint": None, "intervals": "{}", "decided_at": MADE_AT.isoformat()},
+             "model_fingerprint": None, "intervals": "{}", "decided_at": MADE_AT.isoformat(),
+             "new_bars": None, "revised_bars": None, "skill": None, "skill_t": None,
+             "spread_t": None, "coverage_error80": None, "coverage_error95": None,
+             "alarms": name},
         ),
         held=(_held(name),),
         alerts=(
             {"source": "sample", "symbol": name, "session": str(LAST), "code": "revision",
              "message": name, "raised_at": MADE_AT.isoformat()},
         ),
+        skill=(
+            {"series": name, "kind": "live", "horizon": 1, "n": 9, "skill_mae": 0.09,
+             "skill_rmse": None, "t": 0.3, "verdict": "not better than the last price"},
+        ),
+        parts=tuple(_part(name, horizon) for horizon in range(1, 6)),
+        gates=tuple(_gate(name, head) for head in ("mean", "spread")),
     )  # fmt: skip
 
 
@@ -121,6 +130,27 @@ def _forecast(
         "actual": actual, "error": 100.5 - actual, "abs_error": abs(100.5 - actual),
         "baseline_abs_error": abs(100.0 - actual), "inside80": 1, "inside95": 1,
         "scored_at": MADE_AT.isoformat(),
+    }  # fmt: skip
+
+
+def _part(name: str, horizon: int) -> dict[str, Any]:
+    fallback = horizon == 5
+    return {
+        "forecast_id": horizon, "series": name, "kind": "live", "backtest_id": None,
+        "cutoff": str(LAST), "horizon": horizon, "model_id": None if fallback else 1,
+        "baseline": 100.0, "forecast": 100.5, "unit": None if fallback else 0.01,
+        "network_move": None if fallback else 0.5, "gate_weight": 0.0 if fallback else 0.4,
+        "spread": "ewma", "spread_order": "linear > ewma", "spread_reason": name, "scale": 0.01,
+        "head_scale": None, "ewma_scale": 0.01, "panel_id": None, "quantile80": 1.1,
+        "quantile95": 2.0, "actual_move": None, "eta": None,
+    }  # fmt: skip
+
+
+def _gate(name: str, head: str) -> dict[str, Any]:
+    return {
+        "series": name, "backtest_id": None, "head": head, "horizon": 1, "weight": 0.4, "t": 1.7,
+        "n": 44.0, "skill": None, "gain": 1.0, "power": 1.0, "noise": 1.0, "size": 1.0,
+        "outcomes": 48, "last_cutoff": str(LAST),
     }  # fmt: skip
 
 

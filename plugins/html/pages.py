@@ -11,8 +11,9 @@ from typing import Final
 from forecaster.hooks import Report, SeriesReport
 
 from .. import scorecard
+from ..making import gate_words, speakers, spread_words
 from ..scorecard import Row, Score
-from ..wording import NONE, count, percent, pulled
+from ..wording import NONE, count, percent, pulled, some
 from .plates import Plate, backtest_words, plates
 from .tables import (
     Table,
@@ -22,6 +23,7 @@ from .tables import (
     decision_table,
     held_table,
     interval,
+    making_table,
     newest_first,
     price_format,
 )
@@ -29,14 +31,6 @@ from .tables import (
 PAGE_NAME: Final = re.compile(r"[a-z0-9-]{1,48}-[0-9a-f]{8}\.html")
 SPARK_SESSIONS: Final = 60
 SPARK_WIDTH, SPARK_HEIGHT = 96, 28
-SHORT_VERDICTS: Final = {
-    scorecard.NO_OUTCOME: "no outcome yet",
-    scorecard.TOO_FEW: "too few to tell",
-    scorecard.SAME: "the same",
-    scorecard.NOT_BETTER: "not better",
-    scorecard.WITHIN_CHANCE: "within chance",
-    scorecard.BETTER: "better",
-}
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,8 @@ class SeriesPage:
     lead: str
     plates: dict[str, Plate]
     coming: Table | None
+    making: Table | None
+    coverage: str
     accuracy: Table | None
     decisions: Table | None
     held: Table | None
@@ -69,8 +65,10 @@ class IndexRow:
     skill: str
     cells: str
     verdict: str
+    mean: str
     inside80: str
     inside95: str
+    target: str
     decision: str
 
 
@@ -90,6 +88,7 @@ class IndexPage:
     rows: tuple[IndexRow, ...]
     furthest: str
     chance: str
+    making: tuple[str, ...]
     held: tuple[Doubt, ...]
     alerts: tuple[Doubt, ...]
     historical: tuple[str, ...]
@@ -114,6 +113,8 @@ def series_page(series: SeriesReport) -> SeriesPage:
         lead=scorecard.sentence(main) if main else "No forecast of this series has an outcome yet.",
         plates={plate.figure.name: plate for plate in plates(series, main)},
         coming=coming_table(series),
+        making=making_table(series),
+        coverage=_coverage(main),
         accuracy=accuracy_table(series),
         decisions=decision_table(series),
         held=held_table(series),
@@ -134,10 +135,11 @@ def index_page(report: Report) -> IndexPage:
         rows=tuple(map(_index_row, report.series, mains)),
         furthest=_furthest(horizons),
         chance=scorecard.chance_note([one for one in mains if one is not None]),
+        making=tuple(filter(None, (gate_words(report.series), spread_words(report.series)))),
         held=_doubts(report.series, lambda series: len(series.held)),
         alerts=_doubts(report.series, lambda series: len(series.alerts)),
         historical=tuple(
-            f"{_some(names)}: prices end on {session}, and that session counts as today."
+            f"{some(names)}: prices end on {session}, and that session counts as today."
             for session, names in sorted(ends.items())
         ),
         attributions=tuple(sorted({one.attribution for one in report.series if one.attribution})),
@@ -179,11 +181,38 @@ def _index_row(series: SeriesReport, main: Score | None) -> IndexRow:
         furthest=said(series.coming[-1]) if series.coming else (NONE, ""),
         skill=percent(main.skill, sign=True) if main else NONE,
         cells=f"{main.kind}, {main.n:,}" if main else "",
-        verdict=SHORT_VERDICTS[main.verdict if main else scorecard.NO_OUTCOME],
+        verdict=main.verdict if main else scorecard.NO_OUTCOME,
+        mean=_mean(series),
         inside80=percent(main.coverage[0.80]) if main else NONE,
         inside95=percent(main.coverage[0.95]) if main else NONE,
+        target=_target(main),
         decision=f"{decisions[0]['verdict']}: {decisions[0]['reason']}" if decisions else NONE,
     )
+
+
+def _mean(series: SeriesReport) -> str:
+    """Who says where the coming forecasts are."""
+    speaking = speakers(series)
+    if not series.parts or not speaking:
+        return "last price" if series.parts else ""
+    return f"network at {len(speaking)} of {count(len(series.parts), 'horizon')}"
+
+
+def _target(main: Score | None) -> str:
+    """By how many points coverage is off, beyond noise, at each level."""
+    if main is None:
+        return ""
+    off = {level: main.off_target(level) for level in scorecard.LEVELS}
+    said = [
+        f"{level * 100:.0f} % {100 * error:+.1f}"
+        for level, error in off.items()
+        if error is not None
+    ]
+    return f"off by {', '.join(said)}" if said else "on target"
+
+
+def _coverage(main: Score | None) -> str:
+    return scorecard.coverage_words(main) if main else ""
 
 
 def _spark(values: Sequence[float]) -> str:
@@ -209,8 +238,3 @@ def _done(report: Report) -> str:
         f"{count(summary.trained, 'model')} trained, {summary.reused:,} reused, "
         f"{count(summary.forecasts, 'forecast')} stored, {count(summary.scored, 'outcome')} scored."
     )
-
-
-def _some(names: Sequence[str], limit: int = 12) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

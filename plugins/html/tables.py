@@ -49,6 +49,40 @@ def coming_table(series: SeriesReport) -> Table | None:
     )
 
 
+def making_table(series: SeriesReport) -> Table | None:
+    """A row per coming session: what the network says, what the gate makes of it, the spread."""
+    if not series.parts:
+        return None
+    gates = {row["horizon"]: row for row in series.gates if row["head"] == "mean"}
+    return Table(
+        "What they are made of; a unit is the present volatility over the horizon",
+        ("horizon", "network says, units", "weight of that", "its gate", "spread",
+         "deviation in units", "80 % reaches", "95 % reaches", "forecast id"),
+        (False, True, True, False, False, True, True, True, True),
+        tuple(
+            (
+                f"{row['horizon']} ahead",
+                NONE if row["network_move"] is None else f"{row['network_move']:+.3f}",
+                NONE if row["network_move"] is None else f"{row['gate_weight']:.2f}",
+                _gate(row, gates.get(row["horizon"])),
+                str(row["spread"]) + (f": {row['spread_reason']}" if row["spread_reason"] else ""),
+                f"{row['scale'] / row['unit']:.2f}" if row["unit"] else NONE,
+                f"{row['quantile80']:.2f}",
+                f"{row['quantile95']:.2f}",
+                str(row["forecast_id"]),
+            )
+            for row in series.parts
+        ),
+    )  # fmt: skip
+
+
+def _gate(row: Row, gate: Row | None) -> str:
+    if row["network_move"] is None:
+        return NONE
+    state = "open" if row["gate_weight"] else "closed"
+    return state if gate is None else f"{state}, t = {gate['t']:.2f} after {gate['outcomes']}"
+
+
 def accuracy_table(series: SeriesReport) -> Table | None:
     """A row per kind and horizon; the kinds are never mixed."""
     shares = {
@@ -87,19 +121,23 @@ def decision_table(series: SeriesReport) -> Table | None:
         return None
     return Table(
         "The last decisions, newest first",
-        ("session", "decision", "reason", "model", "age in sessions"),
-        (False, False, False, True, True),
+        ("session", "decision", "reason", "model", "skill % of network", "best t",
+         "coverage 80 % off", "alarms"),
+        (False, False, False, True, True, True, True, False),
         tuple(
             (
                 str(row["session"]),
                 str(row["verdict"]),
                 str(row["reason"]),
                 _or_none(row["model_id"]),
-                _or_none(row["age_sessions"]),
+                percent(row.get("skill"), sign=True),
+                _two(row.get("skill_t")),
+                percent(row.get("coverage_error80"), sign=True),
+                str(row.get("alarms") or NONE),
             )
             for row in newest_first(series.decisions)
         ),
-    )
+    )  # fmt: skip
 
 
 def held_table(series: SeriesReport) -> Table | None:
@@ -160,3 +198,7 @@ def price_format(series: SeriesReport) -> Callable[[float], str]:
 
 def _or_none(value: object) -> str:
     return NONE if value is None else str(value)
+
+
+def _two(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"

@@ -26,7 +26,8 @@ def test_every_command_of_the_daily_job_is_there() -> None:
     """The commands that people and scripts rely on exist under their names."""
     named = """
         init, run, backfill, backtest, forecasts, accuracy, calibration, decisions, runs,
-        models list, models show, series list, series add, series pause, series resume, report,
+        models list, models show, models pin, models unpin, models prune, explain, replay,
+        prove-no-leak, series list, series add, series pause, series resume, report,
         sql, plugins list, plugins check, config show, config check, config schema, db upgrade,
         db current, db check
     """

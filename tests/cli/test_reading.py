@@ -4,6 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -15,9 +16,11 @@ Call = Callable[..., Result]
 VIEWS = {
     "forecasts": "latest_forecast",
     "forecasts --past --limit 9999": "forecast_history",
+    "forecasts --past --parts --limit 9999": "forecast_parts",
     "accuracy": "accuracy",
     "calibration": "calibration",
     "decisions": "decision_history",
+    "decisions --evidence": "decision_history",
     "runs": "run_history",
     "models list": "model_history",
 }
@@ -62,7 +65,7 @@ def test_csv_is_the_view(call: Call, workspace: Path, command: str, view: str) -
 @pytest.mark.parametrize(("command", "view"), VIEWS.items())
 def test_a_table_has_a_line_a_row(call: Call, workspace: Path, command: str, view: str) -> None:
     """The table for people has every row under a header of the view's names."""
-    result = call(*command.split())
+    result = call("-q", *command.split())
     header, *lines = result.stdout.splitlines()
     rows = stored(workspace, view)
     assert set(header.split()) <= set(rows[0])
@@ -118,13 +121,41 @@ def test_a_limit_that_cuts_says_so(call: Call) -> None:
     assert (exact.stdout, exact.stderr) == ("x\n1\n", "")
 
 
-def test_a_model_is_shown_whole(call: Call) -> None:
-    """`models show` gives every column, one line each, or as one object."""
-    lines = call("models", "show", "1").stdout.splitlines()
-    shown = json.loads(call("models", "show", "1", "--json").stdout)
-    assert [line.split()[0] for line in lines] == list(shown)
-    assert json.loads(shown["settings"])["epochs"] == 2
-    assert len(shown["sha256"]) == 64
+def test_accuracy_ends_with_the_verdicts_of_the_view(call: Call, workspace: Path) -> None:
+    """Below the table stands which series are not better than the last price, by kind."""
+    said = call("accuracy").stdout.splitlines()
+    assert said[-2:] == ["", "Not better than the last price (backfill): EURUSD, IBM."]
+    with closing(sqlite3.connect(workspace / "forecaster.db")) as connection, connection:
+        connection.execute(
+            "UPDATE tally SET n = 99, gain_t = 2.5 WHERE horizon = 2 AND series_id = "
+            "(SELECT id FROM series WHERE name = 'IBM')"
+        )
+    said = call("accuracy").stdout.splitlines()
+    assert set(said[-2:]) == {
+        "Not better than the last price (backfill): EURUSD, IBM (horizon 1, 3, 4, 5).",
+        "Better than the last price (backfill): IBM (horizon 2).",
+    }
+    assert "IBM" not in call("accuracy", "--series", "EURUSD").stdout
+
+
+def test_the_parts_of_the_newest_forecasts_have_their_ids(call: Call, workspace: Path) -> None:
+    """`forecasts --parts` is about the coming sessions, and each id can be explained."""
+    newest = {row["forecast_id"] for row in stored(workspace, "latest_forecast")}
+    rows = json.loads(call("forecasts", "--parts", "--json").stdout)
+    assert {row["forecast_id"] for row in rows} == newest
+    assert {row["spread"] for row in rows} <= {"linear", "ewma"}
+    mine = json.loads(call("forecasts", "--parts", "--series", "IBM", "--json").stdout)
+    assert [row["horizon"] for row in mine] == [1, 2, 3, 4, 5]
+    assert {row["series"] for row in mine} == {"IBM"}
+
+
+def test_alarms_are_shown_where_there_are_any(call: Call, workspace: Path) -> None:
+    """The column stands in the table of decisions only when it says something."""
+    assert "alarms" not in call("decisions").stdout
+    with closing(sqlite3.connect(workspace / "forecaster.db")) as connection, connection:
+        connection.execute("UPDATE decision SET alarms = 'huge move' WHERE id = 1")
+    assert "huge move" in call("decisions").stdout
+    assert "huge move" in call("decisions", "--evidence").stdout
 
 
 def test_a_formula_from_the_database_is_neutralised(call: Call) -> None:

@@ -58,7 +58,7 @@ def test_progress_is_shown_on_a_terminal_only(workspace: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     ["forecasts", "forecasts --past", "accuracy", "calibration", "runs", "models list",
-     "decisions", "series list", "plugins list"],
+     "decisions", "decisions --evidence", "forecasts --parts", "series list", "plugins list"],
 )  # fmt: skip
 def test_tables_fit_80_columns(workspace: Path, command: str) -> None:
     """On the usual terminal no line is wider than it, and no name or number is folded."""

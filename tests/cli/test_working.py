@@ -171,19 +171,6 @@ def test_backfill_and_as_of_do_past_sessions(call: Call) -> None:
     assert (sunday["kind"], sunday["sessions"], sunday["forecasts"] != []) == ("backfill", 1, True)
 
 
-def test_backtest_gives_a_row_a_series_and_horizon(call: Call) -> None:
-    """`backtest` evaluates each series and horizon over the cutoffs; --horizon narrows it."""
-    result = call("backtest", "--cutoffs", "3", "--horizon", "2", "--json")
-    document = json.loads(result.stdout)
-    assert result.exit_code == 0
-    assert [(row["series"], row["horizon"], row["n"]) for row in document["series"]] == [
-        ("EURUSD", 1, 3), ("EURUSD", 2, 3), ("IBM", 1, 3), ("IBM", 2, 3),
-    ]  # fmt: skip
-    table = call("backtest", "--cutoffs", "3", "--horizon", "2").stdout.splitlines()
-    assert table[0].split()[:3] == ["series", "horizon", "n"]
-    assert [line.split()[0] for line in table[1:5]] == ["EURUSD", "EURUSD", "IBM", "IBM"]
-
-
 def test_report_says_where_it_is(call: Call, workspace: Path) -> None:
     """`report` writes the report again and prints its place, alone as JSON or CSV."""
     (workspace / "report" / "index.html").unlink()

@@ -28,7 +28,7 @@ def test_a_stale_reference_is_noticed() -> None:
     module = reference()
     text = CONFIGURATION.read_text(encoding="utf-8")
     parts = module.GENERATED["configuration.md"]
-    stale = text.replace("| `epochs` | `30` |", "| `epochs` | `31` |")
+    stale = text.replace("| `epochs` | `12` |", "| `epochs` | `13` |")
     assert stale != text
     assert module.regenerated(stale, parts) == text
     with pytest.raises(ValueError, match="must stand in the document once"):

@@ -113,6 +113,13 @@ def test_split_trains_once_on_the_first_share(tmp_path: Path) -> None:
     assert decisions == [("retrain", 1), ("reuse", n - 1)]
 
 
+def results(project: Project) -> list[tuple[Any, ...]]:
+    """Return what was found, less what a clock says."""
+    columns = [row[1] for row in project.sql("PRAGMA table_info(backtest_result)")]
+    kept = [name for name in columns if not name.endswith("seconds")]
+    return project.sql(f"SELECT {', '.join(kept)} FROM backtest_result ORDER BY id")
+
+
 def test_killed_backtest_is_resumed(tmp_path: Path) -> None:
     """SIGKILL a backtest anywhere; the next one completes it with the numbers of a whole one."""
     command = [sys.executable, "-m", "forecaster", "-q", "backtest", "--cutoffs", "25", "--json"]
@@ -132,6 +139,7 @@ def test_killed_backtest_is_resumed(tmp_path: Path) -> None:
             evaluated(project, cutoffs=25)
         content, expected = project.content(), whole.content()
         assert content == expected
+        assert results(project) == results(whole) != []
         assert project.sql("SELECT count(*) FROM backtest WHERE finished_at IS NULL") == [(0,)]
 
 

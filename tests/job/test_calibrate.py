@@ -1,11 +1,12 @@
 """Trackers: fed once for each outcome, in order, and never with what a night could not know."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from forecaster.job.backfill import backfill
-from forecaster.job.calibrate import refeed
+from forecaster.job.learn import relearn
 from forecaster.ledger.check import check_ledger
 from forecaster.model import start_quantile
 
@@ -13,7 +14,7 @@ from .project import Project, evening, walk, xnys
 
 DAYS = xnys("2023-01-03", "2023-06-30")
 CLOSES = walk(len(DAYS))
-ETA = 0.02
+STEPS = {0.80: 0.02, 0.95: 0.04}
 NO_BACKFILL = "[schedule]\ninitial_backfill = 0"
 
 States = dict[tuple[int, float], tuple[float, int]]
@@ -43,11 +44,16 @@ def recomputed(project: Project) -> States:
                 f"SELECT o.{column} FROM forecast f JOIN score o ON o.forecast_id = f.id "
                 "WHERE f.horizon = ? ORDER BY f.cutoff", horizon,
             )  # fmt: skip
-            q = start_quantile(level)
-            for (inside,) in hits:  # the rule, written out
-                q = max(0.0, q + ETA * ((1 - inside) - (1 - level)))
-            found[horizon, level] = (q, len(hits))
+            found[horizon, level] = (ruled(level, hits), len(hits))
     return found
+
+
+def ruled(level: float, hits: list[tuple[Any, ...]]) -> float:
+    """Return where a tracker is after these outcomes: the rule, written out."""
+    q = start_quantile(level)
+    for (inside,) in hits:
+        q = max(0.0, q + STEPS[level] * ((1 - inside) - (1 - level)))
+    return q
 
 
 def test_first_intervals_come_from_the_start_quantiles(feed: Project) -> None:
@@ -74,11 +80,11 @@ def test_wrong_tracker_is_found(feed: Project) -> None:
     for session in DAYS[80:84]:
         feed.run(evening(session))
     with feed.job() as job:
-        assert all(one.ok for one in check_ledger(job.ledger, refeed))
+        assert all(one.ok for one in check_ledger(job.ledger, relearn))
     feed.write("UPDATE tracker SET quantile = quantile - 0.004 WHERE horizon = 1 AND level = 0.8")
     assert states(feed) != recomputed(feed)
     with feed.job() as job:
-        wrong = [c for c in check_ledger(job.ledger, refeed) if not c.ok]
+        wrong = [c for c in check_ledger(job.ledger, relearn) if not c.ok]
     assert [one.name for one in wrong] == ["trackers"]
 
 
@@ -152,7 +158,7 @@ def test_backfill_before_the_first_live_night_leaves_the_trackers_alone(feed: Pr
         "SELECT o.inside80 FROM score o JOIN forecast f ON f.id = o.forecast_id "
         "WHERE f.horizon = 1 AND f.target_session <= ? ORDER BY f.cutoff", str(DAYS[99]),
     )  # fmt: skip
-    assert quantiles[-1] == (refeed(0.80, [(bool(hit), ETA) for (hit,) in hits]),)
+    assert quantiles[-1] == (ruled(0.80, hits),)
 
 
 def test_intervals_are_nested_even_when_trackers_cross(feed: Project) -> None:
@@ -191,5 +197,5 @@ def test_a_changed_eta_is_no_damage(feed: Project) -> None:
     for session in DAYS[90:95]:
         feed.run(evening(session))
     with feed.job() as job:
-        assert all(one.ok for one in check_ledger(job.ledger, refeed))
+        assert all(one.ok for one in check_ledger(job.ledger, relearn))
     assert len(feed.sql("SELECT DISTINCT eta FROM score")) == 2

@@ -16,7 +16,7 @@ from forecaster.job.evaluation import OURS
 from forecaster.job.figures import Figures, geometric_mean, pooled_figures, series_figures
 from forecaster.job.marks import Marks, Outcomes, mark
 from forecaster.job.past import Floats
-from forecaster.job.rivals import simple
+from forecaster.job.rivals import run_rival_task, simple
 
 from .project import Project, walk, xnys
 
@@ -305,9 +305,10 @@ def test_interrupted_evaluation_is_made_up_for(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(backtest_module, "store_results", killed)
-        evaluated(followed, cutoffs=70, against=["drift"])
+        with pytest.raises(KeyboardInterrupt):
+            evaluated(followed, cutoffs=70, against=["drift"])
     assert results(followed) == expected
     found = evaluated(followed, cutoffs=70, against=["drift"])
     assert found.backtest_id == 2
@@ -345,6 +346,20 @@ def test_split_is_a_test_on_the_rest(followed: Project) -> None:
     assert len(set(counts.values())) == 1
 
 
+def test_backtest_that_said_nothing_has_no_results(
+    followed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every night failed there is nothing to evaluate, and the summary says why."""
+
+    def fails(*_: object) -> None:
+        raise DataError("no forecast tonight")
+
+    monkeypatch.setattr("forecaster.job.run.forecast", fails)
+    found = evaluated(followed, cutoffs=3)
+    assert found.results.rows == ()
+    assert found.summary.status == "failed"
+
+
 def test_results_of_another_series_are_refused(
     followed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,7 +369,8 @@ def test_results_of_another_series_are_refused(
         name = "reversing"
 
         def map(self, function: Any, items: Any) -> Iterator[Any]:
-            return map(function, reversed(items))
+            evaluating = function is run_rival_task
+            return map(function, reversed(items) if evaluating else items)
 
     with followed.job() as job:
         monkeypatch.setattr(type(job), "executor", lambda _: Reversing())

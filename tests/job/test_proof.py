@@ -27,6 +27,8 @@ LONG = 320  # enough for a linear spread
 PANEL = '[intervals]\nscale = "panel"'
 HELD_BACK = "model = {validation = 0.2}"
 
+HERE = '[executor]\nname = "serial"'  # where a leak is planted
+
 Leaks = list[str]
 
 
@@ -69,7 +71,7 @@ def leaks(project: Project, *names: str) -> Leaks:
 def plain(project: Project) -> Project:
     """Return a project with the prices of one series, and small networks."""
     quoted(project, "A")
-    return pulled(project, "A", more=HELD_BACK)
+    return pulled(project, "A", more=HELD_BACK, settings=HERE)
 
 
 KINDS = [
@@ -358,7 +360,7 @@ class TestPlantedLeaks:
     ) -> None:
         """What holds without the leak does not hold with it."""
         quoted(project, "A")
-        pulled(project, "A", more=more)
+        pulled(project, "A", more=more, settings=HERE)
         plant(monkeypatch)
         found = [what for one in proven(project) for what in one.differences]
         assert found != []
@@ -369,15 +371,16 @@ class TestPlantedLeaks:
         """The panel learns of the other series' next days."""
         for seed, symbol in enumerate("AB"):
             quoted(project, symbol, LONG, seed)
-        pulled(project, "A", "B", settings=PANEL)
-        honest = panel._lesson
+        pulled(project, "A", "B", settings=f"{PANEL}\n{HERE}")
+        honest = panel.lesson
 
         def leaky(job: Any, pupil: Any, moment: Any) -> Any:
-            if pupil.settings.name != "A":
-                moment = replace(moment, cutoff=moment.cutoff + timedelta(days=4))
-            return honest(job, pupil, moment)
+            later = [day for day in DAYS if pupil.last < day][:3]
+            tried = [*reversed(later), pupil.last] if pupil.settings.name != "A" else [pupil.last]
+            taught = (honest(job, replace(pupil, last=last), moment) for last in tried)
+            return next(filter(None, taught), None)
 
-        monkeypatch.setattr(panel, "_lesson", leaky)
+        monkeypatch.setattr(panel, "lesson", leaky)
         assert leaks(project, "A") != []
 
     def test_a_panel_of_a_later_day(
@@ -385,7 +388,7 @@ class TestPlantedLeaks:
     ) -> None:
         """A night uses the newest panel that there is, in whatever past it lies."""
         quoted(project, "A", LONG)
-        pulled(project, "A", settings=PANEL)
+        pulled(project, "A", settings=f"{PANEL}\n{HERE}")
         honest = knowledge.newest_panel
 
         def leaky(connection: Any, night: Night) -> Any:

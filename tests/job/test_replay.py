@@ -14,7 +14,7 @@ from forecaster.job.backtest import backtest
 from forecaster.job.intake import pull_bars
 from forecaster.job.replay import replay
 
-from .project import evening
+from .project import Project, evening, walk, xnys
 from .venue import BRIEF, COMING, DAYS, EVERY, Venue
 
 TODAY = len(DAYS)
@@ -44,6 +44,22 @@ ACTIVATION = """
 """
 
 
+DIVERGING = """
+    from forecaster import hookimpl
+
+
+    def lost(z, out):
+        out.fill(float("nan"))
+
+
+    @hookimpl
+    def forecaster_activations():
+        from forecaster.model import Activation
+
+        return [Activation("lost", lost, lost)]
+"""
+
+
 @pytest.fixture
 def venue(tmp_path: Path) -> Venue:
     """Return a project that follows A and has been run up to the last of DAYS."""
@@ -59,15 +75,18 @@ def begun(folder: Path, *, more: str = "", settings: str = BRIEF, **columns: Any
     return venue
 
 
-def require_exact(venue: Venue, *, but: tuple[date, ...] = ()) -> int:
-    """Replay every night of every kind, and return how many there are."""
+def require_exact(venue: Project, *, but: tuple[date, ...] = (), fallback: bool = False) -> int:
+    """Replay every night of every kind, trainings too, and return how many there are."""
     nights = venue.sql("SELECT min(id), cutoff FROM forecast GROUP BY series_id, run_id ORDER BY 1")
     nights = [one for one in nights if date.fromisoformat(one[1]) not in but]
     with venue.job() as job:
         for forecast_id, cutoff in nights:
-            [found] = replay(job, forecast_id=forecast_id)
+            [found] = replay(job, forecast_id=forecast_id, from_scratch=True)
             assert found.exact
             assert (cutoff, found.differences) == (cutoff, ())
+            assert (cutoff, [one for one in found.retrained if one.differs]) == (cutoff, [])
+            assert all(one.exact and one.same_data for one in found.retrained)
+            assert found.retrained or fallback
     return len(nights)
 
 
@@ -289,10 +308,10 @@ class TestKindsAndNetworks:
     def test_backfill_and_backtest(self, tmp_path: Path) -> None:
         """Nights of the initial backfill, of a later one and of a backtest come out again."""
         venue = begun(tmp_path, settings="[schedule]\ninitial_backfill = 4")
-        with venue.job(TONIGHT) as job:
+        with venue.job(TONIGHT + timedelta(hours=1)) as job:
             backfill(job, first=DAYS[70], last=DAYS[74])
             backtest(job, cutoffs=5)
-        with venue.job(TONIGHT) as job:
+        with venue.job(TONIGHT + timedelta(hours=2)) as job:
             backtest(job, cutoffs=5, horizon=2)
         venue.trade("A", TODAY + 1, changed={DAYS[-3]: 101.0})
         venue.run(evening(COMING[0]))
@@ -309,6 +328,9 @@ class TestKindsAndNetworks:
             'dtype = "float64"',
             'activation = "relu"',
             "history = 60",
+            "members = 2, validation = 0.3, epochs = 4",
+            "gate = false",
+            'optimizer = "sgd", momentum = 0.9, loss_on = "all", loss = "huber"',
         ],
     )
     def test_networks(self, tmp_path: Path, model: str) -> None:
@@ -324,6 +346,75 @@ class TestKindsAndNetworks:
             venue.trade("A", TODAY + k, changed=fallen, split={COMING[1]: 4.0}, **columns)
             venue.run(evening(COMING[k - 1]))
         assert require_exact(venue) == 3
+
+    @pytest.mark.parametrize(
+        "more", ['values = "difference"', "season = 5", 'season = 7\nvalues = "difference"']
+    )
+    def test_values_and_seasons(self, tmp_path: Path, more: str) -> None:
+        """However the series moves."""
+        venue = begun(tmp_path, more=more)
+        for k in (1, 2, 3):
+            venue.trade("A", TODAY + k)
+            assert venue.run(evening(COMING[k - 1])).status == "done"
+        assert require_exact(venue) == 4
+
+    def test_a_learnt_spread(self, tmp_path: Path) -> None:
+        """That of the linear head, fitted beside the network, and fitted again."""
+        project = Project(tmp_path)
+        days = xnys("2021-06-01", "2023-06-30")
+        project.quote("A", days[-320:], walk(320))
+        project.follow("A", settings="[schedule]\ninitial_backfill = 3\n[retrain]\nevery = 2")
+        project.run()
+        assert ("linear",) in project.sql("SELECT DISTINCT spread FROM forecast")
+        assert require_exact(project) == 4
+
+    def test_refits_that_were_rejected(self, tmp_path: Path) -> None:
+        """A night on which the incumbent stayed says what the incumbent says."""
+        more = "model = {validation = 0.3, epochs = 6}\nretrain = {every = 'always'}"
+        venue = begun(tmp_path, more=more, settings="[schedule]\ninitial_backfill = 12")
+        rejected = "SELECT count(*) FROM model_history WHERE status = 'rejected'"
+        assert 0 < venue.sql(rejected)[0][0] < 13
+        assert require_exact(venue) == 13
+
+    def test_fallbacks(self, tmp_path: Path) -> None:
+        """Where no network could be trained, the baseline and its intervals come out again."""
+        venue = Venue(tmp_path)
+        venue.plugin("lost", DIVERGING)
+        venue.trade("A", TODAY)
+        venue.follow("A", source="venue", more='model = {activation = "lost"}', settings=BRIEF)
+        for k in (0, 1, 2):
+            venue.trade("A", TODAY + k)
+            assert venue.run(evening(EVERY[TODAY + k - 1])).status == "degraded"
+        assert venue.sql("SELECT DISTINCT status FROM forecast") == [("fallback",)]
+        assert require_exact(venue, fallback=True) == 3
+
+    def test_late_nights(self, tmp_path: Path) -> None:
+        """Nights that were worked backwards in time, each with states that were made anew."""
+        venue = begun(tmp_path, settings="[schedule]\ninitial_backfill = 3")
+        venue.trade("A", TODAY + 1)
+        venue.run(evening(COMING[0]))
+        for hours, places in enumerate(((-9, -8), (-20, -14), (-12, -11)), 1):
+            with venue.job(evening(COMING[0]) + timedelta(hours=hours)) as job:
+                backfill(job, first=DAYS[places[0]], last=DAYS[places[1]])
+        assert require_exact(venue) == 5 + 2 + 7 + 2
+
+    def test_a_step_that_was_changed(self, tmp_path: Path) -> None:
+        """Each outcome taught with the step of its night; a late night takes its own for all."""
+        venue = begun(tmp_path, settings="[schedule]\ninitial_backfill = 5")
+        venue.trade("A", TODAY + 1)
+        venue.follow("A", source="venue", more="intervals = {eta = 0.05, decay = 0.9}")
+        venue.run(evening(COMING[0]))
+        with venue.job(evening(COMING[0]) + timedelta(hours=1)) as job:
+            backfill(job, first=DAYS[-12], last=DAYS[-10])
+        assert len(venue.sql("SELECT DISTINCT eta FROM score WHERE eta IS NOT NULL")) == 2
+        assert require_exact(venue) == 7 + 3
+
+    def test_a_backtest_that_is_trained_once(self, tmp_path: Path) -> None:
+        """On the first part of the sessions, with the cutoffs in the rest."""
+        venue = begun(tmp_path)
+        with venue.job(TONIGHT + timedelta(hours=1)) as job:
+            backtest(job, split=0.8)
+        assert require_exact(venue) > 15
 
     def test_an_activation_of_a_plugin(self, venue: Venue) -> None:
         """It is found by its name; without its plugin, one line says so."""

@@ -1,5 +1,7 @@
 """Whatever befalls prices, what was said of them comes out again."""
 
+import gzip
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forecaster.config import load_settings
+from forecaster.job import replay as replaying
 from forecaster.job.backfill import backfill
 from forecaster.job.intake import pull_bars
+from forecaster.job.learn import relearn
 from forecaster.job.replay import replay
+from forecaster.ledger.check import check_ledger
+from forecaster.ledger.engine import parse_url
+from forecaster.ledger.upgrade import upgrade
 
-from .project import evening
+from .project import Project, evening, walk, xnys
 from .venue import COMING, DAYS, EVERY, Venue
 
 TODAY = len(DAYS)
@@ -99,3 +107,165 @@ def test_a_summer_of_it(tmp_path: Path, policy: str, seed: int) -> None:
     assert [(one.cutoff, one.differences[:1]) for one in found if one.differences] == []
     worst = venue.sql("SELECT max(abs(error) / baseline) FROM forecast_history")
     assert worst[0][0] < 0.3
+
+
+YEAR = xnys("2020-06-01", "2022-12-30")
+BEFORE = 300
+"""Sessions before the year begins: enough to learn a spread of."""
+FOUR = """
+[[series]]
+source = "venue"
+symbols = ["A", "B"]
+missing = "carry"
+
+[[series]]
+source = "venue"
+symbol = "C"
+missing = "drop"
+model = {loss = "pinball"}
+
+[[series]]
+source = "venue"
+symbol = "D"
+missing = "carry"
+model = {learning_rate = 0.02, epochs = 12}
+
+[model]
+lookback = 3
+horizon = 3
+hidden_size = 3
+epochs = 3
+members = 2
+validation = 0.2
+
+[retrain]
+every = 10
+
+[intervals]
+scale = "panel"
+
+[schedule]
+initial_backfill = 0
+
+[reporters]
+
+[plugins]
+dirs = ["plugins"]
+"""
+
+
+class Year:
+    """Four series that go through a year: all pay, are revised and have holes.
+
+    A splits, and what D does next can be foreseen.
+    """
+
+    def __init__(self, venue: Venue, nights: int) -> None:
+        self.venue, self.nights = venue, nights
+        self.rng = np.random.default_rng(7)
+        self.closes = {symbol: walk(len(YEAR), seed) for seed, symbol in enumerate("ABC")}
+        self.closes["D"] = [100.0 * 1.02 ** (k % 2) + 0.02 * close for k, close in
+                            enumerate(self.closes["A"])]  # fmt: skip
+        self.revised: dict[tuple[str, int], float] = {}
+        self.holes: set[tuple[str, int]] = set()
+
+    def come(self, night: int) -> None:
+        """Quote what there is on the evening of a night, and do the job."""
+        newest = BEFORE + night
+        for symbol in "ABCD":
+            chance = self.rng.random()
+            if chance < 0.08:
+                self.revised[symbol, newest - int(self.rng.integers(1, 30))] = 1.002
+            elif chance < 0.12:
+                self.holes.add((symbol, newest))
+            elif chance < 0.16:  # what was missing has come
+                self.holes = {one for one in self.holes if one[0] != symbol}
+            self.quote(symbol, newest)
+        self.venue.run(evening(YEAR[newest]))
+
+    def quote(self, symbol: str, newest: int) -> None:
+        """Write what the source has; A splits in the middle of the year, all pay each quarter."""
+        split = BEFORE + self.nights // 2 if symbol == "A" else len(YEAR)
+        there = [k for k in range(newest + 1) if (symbol, k) not in self.holes]
+        closes = [
+            round(self.closes[symbol][k] * self.revised.get((symbol, k), 1.0)
+                  / (4.0 if k >= split else 1.0), 4)
+            for k in there
+        ]  # fmt: skip
+        self.venue.quote(
+            symbol, [YEAR[k] for k in there], closes,
+            split=[4.0 if k == split else "" for k in there],
+            dividend=[0.1 if k % 63 == 5 else "" for k in there],
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nights", "count"), [(16, 60), pytest.param(250, 1000, marks=pytest.mark.soak)]
+)
+def test_a_year_of_nights(tmp_path: Path, nights: int, count: int) -> None:
+    """Of all that was said in a year of real nights, whatever is picked comes out to the bit."""
+    venue = Venue(tmp_path)
+    venue.configure(FOUR)
+    year = Year(venue, nights)
+    for night in range(nights):
+        year.come(night)
+    ids = [row[0] for row in venue.sql("SELECT id FROM forecast")]
+    assert len(ids) > 2.5 * 4 * nights
+    picked = np.random.default_rng(0).choice(ids, count, replace=False).tolist()
+    with venue.job() as job:
+        found = [(one, night) for one in picked for night in replay(job, forecast_id=one)]
+        assert [one for one in check_ledger(job.ledger, relearn) if not one.ok] == []
+    assert [(one, night.differences[:1]) for one, night in found if night.differences] == []
+    assert all(night.exact for _, night in found)
+    assert venue.sql("SELECT count(*) FROM action_history WHERE split = 4") == [(1,)]
+    assert venue.sql("SELECT count(*) FROM bar WHERE revision > 1")[0][0] > 0
+    spreads = venue.sql("SELECT DISTINCT spread FROM forecast")
+    assert {row[0] for row in spreads} >= {"panel", "network"}
+    if nights == 250:
+        assert venue.sql("SELECT count(*) FROM forecast WHERE gate_weight > 0")[0][0] > 100
+
+
+OLDER = Path(__file__).parents[1] / "ledger"
+
+
+def older(folder: Path, schema: str) -> Project:
+    """Return a project with the ledger of an older program, upgraded."""
+    project = Project(folder)
+    project.configure("")
+    packed = (OLDER / f"schema_{schema}.db.gz").read_bytes()
+    (folder / "forecaster.db").write_bytes(gzip.decompress(packed))
+    settings = load_settings(folder / "config.toml", environ={})
+    upgrade(parse_url(settings.database_url()))
+    return project
+
+
+@pytest.mark.parametrize(("schema", "nights"), [("0002", 17), ("0003", 24)])
+@pytest.mark.parametrize("alike", [False, True])
+def test_what_older_programs_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: str, nights: int, *, alike: bool
+) -> None:
+    """Within the tolerance, because they noted less of their machine; on this one, to the bit."""
+    project = older(tmp_path, schema)
+    [(environment,)] = project.sql("SELECT environment FROM program")
+    here = json.loads(replaying.environment())
+    known = {name: here[name] for name in json.loads(environment)}
+    if alike:
+        if json.loads(environment) != known:
+            pytest.skip("the ledger was made with other numbers under it")
+        monkeypatch.setattr(replaying, "environment", lambda: environment)
+    ids = project.sql("SELECT min(id) FROM forecast GROUP BY run_id, series_id")
+    with project.job() as job:
+        found = [night for (one,) in ids for night in replay(job, forecast_id=one)]
+    assert len(found) == nights
+    assert [night.differences for night in found] == [()] * nights
+    assert {night.exact for night in found} == {alike}
+
+
+def test_what_older_programs_trained(tmp_path: Path) -> None:
+    """They trained otherwise: other weights are told of, and are no fault."""
+    project = older(tmp_path, "0003")
+    with project.job() as job:
+        [night] = replay(job, forecast_id=1, from_scratch=True)
+    [again] = night.retrained
+    assert (again.exact, again.same_data, again.same_weights) == (False, None, False)
+    assert not again.differs

@@ -212,3 +212,17 @@ def test_many_series_without_doubts_cost_two_statements(feed: Project) -> None:
         gather(job, None)
     for view in ("quarantine_history", "alert_history"):
         assert sum(view in statement for statement in asked) == 1
+
+
+def test_what_forecasts_are_made_of_and_judged_by_is_told(feed: Project) -> None:
+    """Parts of the coming forecasts, gates without those of backtests, the verdict by kind."""
+    found = reported(feed, "close")
+    assert [row["forecast_id"] for row in found.parts] == [
+        row["forecast_id"] for row in found.coming
+    ]
+    assert [row["baseline"] for row in found.parts] == [row["baseline"] for row in found.coming]
+    assert {row["backtest_id"] for row in found.gates} == {None}
+    assert {(row["head"], row["horizon"]) for row in found.gates} >= {("mean", 1), ("mean", 3)}
+    judged = {(row["kind"], row["horizon"]): row["verdict"] for row in found.skill}
+    assert judged.keys() == {(row["kind"], row["horizon"]) for row in found.accuracy}
+    assert set(judged.values()) == {"not better than the last price"}

@@ -8,8 +8,11 @@ from forecaster.errors import LedgerError
 from forecaster.ledger import Ledger, Series
 from forecaster.ledger.backtests import (
     BacktestResult,
+    Scored,
+    read_scored,
     start_backtest,
     store_results,
+    training_seconds,
 )
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.instruments import register_series
@@ -17,6 +20,7 @@ from forecaster.ledger.instruments import register_series
 from .small import (
     NOW,
     add_series,
+    backtest,
     bars,
     day,
     live,
@@ -151,3 +155,20 @@ def test_a_backtests_results_are_replaced_as_a_whole(ledger: Ledger) -> None:
     assert len(rows(ledger, "backtest_result_history")) == 1
     with pytest.raises(LedgerError, match=r"(?i)unique"):
         store_results(ledger, first, [given[2], given[2]])
+
+
+def test_what_a_backtest_said_and_what_happened_is_read_back(ledger: Ledger) -> None:
+    """Scored forecasts of that backtest and series alone, in order, and what its trainings took."""
+    one, other = add_series(ledger, "a", "b")
+    first, second = (
+        start_backtest(ledger, horizon=2, settings=text, version="1", now=NOW) for text in "ab"
+    )
+    for number in (0, 1):
+        for night in (backtest(number, first), backtest(number, second), live(number)):
+            actuals = {day(1): 101.0 + number}
+            results = [worked(ledger, night, each, actuals=actuals) for each in (one, other)]
+            store(ledger, night, *results)
+    plain = said(1, 0)
+    bounds = (plain.lo95, plain.lo80, plain.mean, plain.hi80, plain.hi95)
+    assert read_scored(ledger, first, one.id) == [Scored(day(0), 1, *bounds, 102.0, plain.basis)]
+    assert training_seconds(ledger, first) == {one.id: 0.25, other.id: 0.25}

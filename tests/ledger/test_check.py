@@ -31,7 +31,7 @@ from .small import (
 )
 
 NAMES = [
-    "integrity", "foreign keys", "running sums", "model parameters", "rejected models",
+    "integrity", "foreign keys", "scores", "running sums", "model parameters", "rejected models",
     "waiting forecasts", "nights", "moves", "trackers", "gates",
 ]  # fmt: skip
 
@@ -104,9 +104,13 @@ FAULTS = {
     "a sum was deleted": ("DELETE FROM tally WHERE id = 1", ["running sums"]),
     "a sum is of nothing": ("UPDATE tally SET horizon = 9 WHERE id = 1", ["running sums"]),
     "a score was changed": ("UPDATE score SET error = 5, abs_error = 5 WHERE forecast_id = 1",
-                            ["running sums"]),
+                            ["scores", "running sums"]),
+    "an outcome was changed": ("UPDATE score SET actual = actual + 0.001 WHERE forecast_id = 1",
+                               ["scores"]),
+    "an error lost its size": ("UPDATE score SET abs_error = abs_error + 1e-10 "
+                               "WHERE forecast_id = 1", ["scores"]),
     "a hit was changed": ("UPDATE score SET inside80 = 1 - inside80 WHERE forecast_id = 1",
-                          ["running sums", "trackers"]),
+                          ["scores", "running sums", "trackers"]),
     "a tracker was changed": ("UPDATE tracker SET quantile = quantile + 0.5 WHERE id = 1",
                               ["trackers"]),
     "a tracker's coverage was changed": (

@@ -264,3 +264,47 @@ def test_progress_is_told_after_each_epoch():
     )  # fmt: skip
     assert [epoch for epoch, _ in told] == list(range(1, len(told) + 1))
     assert all(loss > 0 for _, loss in told)
+
+
+@pytest.mark.parametrize("inputs", ["returns", "window", "minmax"])
+def test_a_step_that_is_blotted_out_is_one_in_which_nothing_happened(inputs):
+    """Occlusion by hand: the window with that step's inputs as at rest, decoded like any other."""
+    values = prices(n=200)
+    network = train(values, inputs=inputs, extra_inputs=["abs_return"], validation=0.0)
+    found = network.occluded(values)
+    assert found.shape == (SETTINGS.lookback, SETTINGS.horizon)
+    x = np.concatenate(
+        [
+            network.encoding.newest(values),
+            network.extras.windows(values, None, np.array([len(values) - 1]), SETTINGS.lookback),
+        ],
+        axis=2,
+    )
+    rest = x[0, -1, 0] if inputs == "minmax" else 0.0
+    for step in range(SETTINGS.lookback):
+        without = x.copy()
+        without[0, step] = [rest, 0.0]
+        outputs = np.mean(
+            [forward(each, without, network.activation)[0][0, -1] for each in network.members],
+            axis=0,
+        )
+        np.testing.assert_allclose(found[step], network.encoding.decode(outputs, values))
+    assert not np.allclose(found, network.predict(values))
+
+
+def test_steps_in_which_nothing_happened_add_nothing():
+    """Where a price has stood still, blotting the session out changes no bit."""
+    values = prices(n=200)
+    values[-4:-1] = values[-5]
+    network = train(values, extra_inputs=[], validation=0.0)
+    found, whole = network.occluded(values), network.predict(values)
+    assert (found[-4:-1] == whole).all()
+    assert (found[-1] != whole).any()
+
+
+def test_the_median_and_fed_back_outputs_are_blotted_out_alike():
+    """Occlusion is of the very forecast that is made, whatever the outputs are."""
+    values = prices(n=200)
+    for changes in ({"loss": "pinball"}, {"multi_step": "recursive"}):
+        network = train(values, extra_inputs=[], **changes)
+        assert network.occluded(values).shape == (SETTINGS.lookback, SETTINGS.horizon)

@@ -23,7 +23,7 @@ from forecaster.model.panel import (
     panel_windows,
     train_panel,
 )
-from forecaster.model.panel_inputs import PanelInputs
+from forecaster.model.panel_inputs import FEATURES, PanelInputs
 from forecaster.model.spread import ewma_scales
 
 PRICE = Motion()
@@ -295,3 +295,19 @@ def test_a_flipped_byte_is_noticed_or_harmless(trained, mask):
         with suppress(DataError):
             back = panel_from_bytes(bytes(damaged))
         assert panel_to_bytes(back) == data
+
+
+def test_a_feature_that_is_taken_away_reads_as_usual(trained):
+    """What it adds is the log scale with it, less that with zeros in its place."""
+    values, ranges, _ = _restless(seed=9)
+    found = trained.contributions(values, ranges, PRICE)
+    assert found.shape == (2, len(FEATURES))
+    unranged = trained.scales(values, None, PRICE)
+    np.testing.assert_allclose(
+        found[:, FEATURES.index("range")],
+        np.log(trained.scales(values, ranges, PRICE) / unranged),
+        atol=1e-6,
+    )
+    without = trained.contributions(values, None, PRICE)
+    assert (without[:, FEATURES.index("range")] == 0.0).all()
+    assert (found != 0.0).all()

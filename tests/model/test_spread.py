@@ -10,6 +10,7 @@ from forecaster.model import ewma_scale, floored_scale
 from forecaster.model.motion import Motion
 from forecaster.model.spread import (
     DEVIATION,
+    FEATURES,
     LEAST_TARGET,
     LinearSpread,
     ewma_scales,
@@ -240,3 +241,15 @@ def test_whatever_the_values_do_there_is_a_spread(seed, still, size, motion, ran
         assert (scales > 0.0).all()
     fewer = head.scales(values[: motion.lag + 1], None, motion)
     assert (fewer > 0.0).all()
+
+
+def test_what_the_features_add_makes_the_scale():
+    """Always, and by feature: their sum is the log of the scale in units of sigma roots_h."""
+    values, ranges, _ = _restless(600)
+    head = fit_linear(values, ranges, motion=PRICE, horizon=4)
+    added = head.contributions(values, ranges, PRICE)
+    assert added.shape == (4, len(FEATURES))
+    sigma = ewma_scale(np.diff(np.log(values)), 0.94)[-1]
+    said = DEVIATION * np.exp(head.bias + added.sum(axis=1)) * sigma * PRICE.roots(4)
+    np.testing.assert_allclose(said, head.scales(values, ranges, PRICE))
+    assert (added != 0.0).all()

@@ -123,6 +123,52 @@ def calibration_rows(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def skill_rows(rows: Sequence[Row]) -> list[Row]:
+    """What the view `skill` makes of these rows."""
+    found = []
+    for (kind, horizon), group in _cells(rows):
+        gains = [_gain(row) for row in group]
+        squares = sum(gain * gain for gain in gains)
+        t = sum(gains) / math.sqrt(horizon * squares) if squares else 0.0
+        better, worse = len(group) >= 40 and t > 1.64, len(group) >= 40 and t < -1.64
+        word = "better" if better else "worse" if worse else "not better"
+        found.append(
+            {
+                "series": group[0]["series"], "kind": kind, "horizon": horizon, "n": len(group),
+                "skill_mae": None, "skill_rmse": None, "t": t,
+                "verdict": f"{word} than the last price",
+            }
+        )  # fmt: skip
+    return found
+
+
+def _gain(row: Row) -> float:
+    width = row["hi80"] - row["lo80"]
+    return (row["baseline_abs_error"] ** 2 - row["error"] ** 2) / width**2
+
+
+def part_row(row: Row, **values: Any) -> Row:
+    """The row of `forecast_parts` of a coming forecast: its gate is closed."""
+    return {
+        "forecast_id": row["forecast_id"], "series": row["series"], "kind": row["kind"],
+        "backtest_id": None, "cutoff": row["cutoff"], "horizon": row["horizon"], "model_id": 1,
+        "baseline": row["baseline"], "forecast": row["forecast"], "unit": 0.01,
+        "network_move": 0.02, "gate_weight": 0.0, "spread": "linear",
+        "spread_order": "linear > ewma", "spread_reason": "", "scale": 0.011,
+        "head_scale": 0.011, "ewma_scale": 0.01, "panel_id": None, "quantile80": 1.14,
+        "quantile95": 1.99, "actual_move": None, "eta": None,
+    } | values  # fmt: skip
+
+
+def gate_row(name: str, horizon: int, **values: Any) -> Row:
+    """A row of `gate_state`: that of a mean, and closed."""
+    return {
+        "series": name, "backtest_id": None, "head": "mean", "horizon": horizon, "weight": 0.0,
+        "t": 0.31, "n": 52.1, "skill": -0.01, "gain": 0.1, "power": 0.2, "noise": 0.1,
+        "size": 50.0, "outcomes": 60, "last_cutoff": "2026-07-14",
+    } | values  # fmt: skip
+
+
 def _cells(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, int], list[Row]]]:
     def key(row: Row) -> tuple[str, int]:
         return row["kind"], row["horizon"]
@@ -140,6 +186,7 @@ def decision_rows(name: str, sessions: Sequence[str]) -> list[Row]:
             "reason": "no model yet" if index == 9 else f"{9 - index} of 63 sessions old",
             "model_id": 1, "age_sessions": 9 - index, "allowed_age": 63, "fingerprint": "f" * 16,
             "model_fingerprint": "f" * 16, "decided_at": f"{session}T22:00:00+00:00",
+            "skill": -0.021, "skill_t": 0.44, "coverage_error80": 0.013, "alarms": "",
         }
         for index, session in enumerate(reversed(sessions[-10:]))
     ]  # fmt: skip
@@ -205,6 +252,7 @@ def series_report(
         for step in range(1, horizon + 1)
         if at + step < len(prices)
     ]
+    coming = [row("live", len(prices) - 1, step) for step in range(1, horizon + 1)]
     made = SeriesReport(
         name=name,
         source="sample",
@@ -216,11 +264,14 @@ def series_report(
         attribution="",
         prices=tuple(prices[-250:]),
         past=tuple(one for one in scored if one["kind"] != "backtest"),
-        coming=tuple(row("live", len(prices) - 1, step) for step in range(1, horizon + 1)),
+        coming=tuple(coming),
         accuracy=tuple(accuracy_rows(scored)),
         calibration=tuple(calibration_rows(scored)),
         decisions=tuple(decision_rows(name, sessions)),
         backtest=tuple(one for one in scored if one["kind"] == "backtest"),
+        skill=tuple(skill_rows(scored)),
+        parts=tuple(map(part_row, coming)),
+        gates=tuple(gate_row(name, step) for step in range(1, horizon + 1)),
     )
     return replace(made, **attributes)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from forecaster.plugins.console import ConsoleReporter
+from forecaster.plugins.scorecard import NOT_BETTER
 
 from forecaster.errors import ConfigError
 from forecaster.hooks import Report
@@ -125,20 +126,65 @@ def test_a_terminal_gets_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_have_rows_and_verdicts_of_their_own(printed: Any) -> None:
-    """Live and backfill are never mixed in one row."""
-    text = printed(report_of(series_report(cutoffs={"live": 40, "backfill": 60}, noise=0.6)))
+    """Live and backfill are never mixed: neither in a row, nor in a verdict, nor in coverage."""
+    series = series_report(cutoffs={"live": 40, "backfill": 60}, noise=0.0)
+    verdicts = {"live": NOT_BETTER, "backfill": "better than the last price"}
+    skill = tuple(row | {"verdict": verdicts[row["kind"]]} for row in series.skill)
+    text = printed(report_of(replace(series, skill=skill)))
     rows = [line.split()[:3] for line in text.splitlines()]
     assert ["AAPL", "live", "190"] in rows
     assert ["AAPL", "backfill", "290"] in rows
     assert "Not better than the last price (live): AAPL." in text
-    assert "Not better than the last price (backfill): AAPL." in text
+    assert "Better than the last price (backfill): AAPL." in text
+    assert "Better than the last price (live)" not in text
+    assert "(live)" in text.partition("Coverage")[2]
 
 
-def test_few_outcomes_are_called_few(printed: Any) -> None:
-    """Twelve sessions of luck are not praised."""
+def test_few_outcomes_are_not_praised(printed: Any) -> None:
+    """Twelve sessions of luck are not better than the last price."""
     text = printed(report_of(series_report(cutoffs={"live": 12}, foresight=0.5)))
-    assert "Too few outcomes to tell (live): AAPL." in text
+    assert "Not better than the last price (live): AAPL." in text
     assert "Better than" not in text
+
+
+def test_closed_gates_are_told(printed: Any) -> None:
+    """Where no network speaks, one line says so, and one whose spread it is."""
+    text = printed(report_of(series_report("A"), series_report("B")))
+    assert "No gate is open" in text
+    assert "Spread: linear." in text
+
+
+def test_open_gates_and_other_spreads_are_named(printed: Any) -> None:
+    """The series, the horizon and the weight of a gate; where another spread is in use."""
+    series = series_report("A")
+    first, *rest = series.parts
+    parts = (first | {"gate_weight": 0.318, "spread": "ewma"}, *rest)
+    text = printed(report_of(replace(series, parts=parts), series_report("B")))
+    assert "Gates open, with the network's weight: A (horizon 1: 0.32)" in text
+    assert "Spread: linear; ewma for A at horizon 1." in text
+    assert "No gate" not in text
+
+
+def test_a_report_that_does_not_know_the_parts_says_nothing_of_them(printed: Any) -> None:
+    """What an older program stored has no parts: no gate is called open or closed."""
+    text = printed(report_of(series_report(parts=(), gates=())))
+    assert "gate" not in text.lower()
+    assert "Spread" not in text
+
+
+def test_coverage_is_on_target_or_off_by_points(printed: Any) -> None:
+    """Intervals that held 60 % instead of 80 % are 20 points off, and 79 % is on target."""
+
+    def covered(share: float) -> Any:
+        series = series_report(cutoffs={"live": 100})
+        rows = (
+            row | {"covered": round((share if row["level"] < 0.9 else 0.95) * row["n"])}
+            for row in series.calibration
+        )
+        return replace(series, calibration=tuple(rows))
+
+    assert "Coverage is on target, within noise (live)." in printed(report_of(covered(0.79)))
+    assert "AAPL 80 % -20." in printed(report_of(covered(0.6)))
 
 
 def test_nothing_to_do_is_one_line(printed: Any) -> None:
@@ -188,7 +234,7 @@ def test_many_series_stay_readable(printed: Any) -> None:
     assert len(text.splitlines()) < 80
     assert "... and 40 more series, and their further horizons: forecaster forecasts" in text
     assert "all 60 rows: forecaster accuracy" in text
-    assert "of 60 series" in text
+    assert "Forecasts have left the last price at 300 horizons of all series" in text
 
 
 def test_text_from_outside_is_only_text(printed: Any) -> None:

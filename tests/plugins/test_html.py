@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forecaster.plugins import html, wording
+from forecaster.plugins import html, scorecard, wording
 from forecaster.plugins.html import HtmlReporter
 from forecaster.plugins.html import figures as html_figures
 from forecaster.plugins.html import pages as html_pages
@@ -288,12 +288,51 @@ def test_a_page_says_in_words_how_it_went(tmp_path: Path) -> None:
     """The verdict, the backtest against naive, and the coming sessions stand as sentences."""
     series = series_report(cutoffs=ALL_KINDS, noise=0.6, historical=True)
     text = pages(write(tmp_path, report_of(series)))[html_pages.page_name(series)].text
-    assert "above the last price's: not better than doing nothing." in text
+    assert scorecard.sentence(scorecard.main_score(series)) in text
+    assert "orse than the last price" in text
     assert "Over 101 targets one session ahead the network's RMSE was" in text
     assert "times naive, worse than repeating the last price." in text
     assert f"Historical: prices end on {series.prices[-1][0]}" in text
     assert "live, 1 ahead" in text
     assert "backfill, 1 ahead" in text
+
+
+def test_pages_say_what_is_not_better_than_the_last_price(tmp_path: Path) -> None:
+    """The verdict of the view stands on the first page and on the series' own, in full."""
+    series = series_report(noise=0.0)
+    found = pages(write(tmp_path, report_of(series)))
+    assert "not better than the last price" in found["index.html"].text
+    page = found[html_pages.page_name(series)].text
+    assert "Not better than the last price, over 290 outcomes (backfill)" in page
+    assert "80 % intervals on target" in page
+
+
+def test_pages_say_what_forecasts_are_made_of(tmp_path: Path) -> None:
+    """A row per horizon with the gate and its evidence, the spread and why; an id to explain."""
+    series = series_report()
+    first, *rest = series.parts
+    why = "linear has been worse than ewma beyond chance (t = -2.47)"
+    first = first | {"gate_weight": 0.25, "spread": "ewma", "spread_reason": why}
+    series = replace(series, parts=(first | {"forecast_id": 4711}, *rest))
+    found = pages(write(tmp_path, report_of(series)))
+    page = found[html_pages.page_name(series)].text
+    for words in ("open, t = 0.31 after 60", "closed, t = 0.31 after 60", f"ewma: {why}",
+                  "forecaster explain 4711", "+0.020", "0.25"):  # fmt: skip
+        assert words in page
+    index = found["index.html"].text
+    assert "Gates open, with the network's weight: AAPL (horizon 1: 0.25)" in index
+    assert "network at 1 of 5 horizons" in index
+
+
+def test_decisions_stand_with_their_evidence(tmp_path: Path) -> None:
+    """The network's skill and t value, and by how much coverage was off, beside the reason."""
+    series = series_report()
+    alarmed = (series.decisions[0] | {"alarms": "huge move"}, *series.decisions[1:])
+    text = pages(write(tmp_path, report_of(replace(series, decisions=alarmed))))[
+        html_pages.page_name(series)
+    ].text
+    for words in ("-2.1", "0.44", "+1.3", "huge move"):
+        assert words in text
 
 
 def test_an_empty_series_and_an_empty_report_are_pages_too(tmp_path: Path) -> None:

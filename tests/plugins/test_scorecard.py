@@ -34,37 +34,76 @@ def test_kinds_stay_apart() -> None:
     assert [one.cutoffs for one in found] == [10, 40, 80]
 
 
+def rows(*verdicts: str) -> list[dict]:
+    """Rows of `skill`, one a horizon."""
+    return [
+        {"horizon": horizon, "verdict": f"{word} than the last price"}
+        for horizon, word in enumerate(verdicts, 1)
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ({"cutoffs": {"backfill": 20}, "foresight": 0.5}, scorecard.TOO_FEW),
-        ({"noise": 0.0}, scorecard.SAME),
-        ({"noise": 0.6}, scorecard.NOT_BETTER),
-        ({"noise": 0.1, "foresight": 0.5}, scorecard.BETTER),
-        ({"cutoffs": {}}, scorecard.NO_OUTCOME),
+        ((), "not better than the last price"),
+        (("not better",) * 3, "not better than the last price"),
+        (("better",) * 3, "better than the last price"),
+        (("worse",) * 2, "worse than the last price"),
+        (("better", "not better", "better"), "better than the last price at horizons 1, 3"),
+        (("not better", "worse"), "worse than the last price at horizon 2"),
+        (("better", "worse", "not better"),
+         "better than the last price at horizon 1 and worse than the last price at horizon 2"),
     ],
-)
-def test_verdicts_need_evidence(said: dict, expected: str) -> None:
-    """A series is called better only with enough outcomes and a gain beyond chance."""
-    one = scorecard.main_score(series_report(**said))
-    assert (one.verdict if one else scorecard.NO_OUTCOME) == expected
+)  # fmt: skip
+def test_the_verdict_is_that_of_the_view(said: tuple[str, ...], expected: str) -> None:
+    """Not better, unless the view says otherwise of some horizon: then it is named."""
+    assert scorecard.verdict(rows(*said)) == expected
 
 
-def test_a_gain_that_chance_gives_is_not_called_better() -> None:
-    """With no skill built in, about one series in twenty passes, and a gain alone does not."""
-    found = [scorecard.main_score(series_report(seed=seed, noise=0.1)) for seed in range(60)]
-    verdicts = [one.verdict for one in found]
-    assert verdicts.count(scorecard.WITHIN_CHANCE) > 0
-    assert verdicts.count(scorecard.BETTER) <= 6
+def test_verdicts_of_other_kinds_do_not_count() -> None:
+    """A series that is better in its backfill is not called better live."""
+    series = series_report(cutoffs={"backfill": 60, "live": 50})
+    better = tuple(
+        row | {"verdict": f"{'better' if row['kind'] == 'backfill' else 'not better'} than the "
+               "last price"}
+        for row in series.skill
+    )  # fmt: skip
+    live, backfill = scorecard.scores(replace(series, skill=better))
+    assert (live.kind, live.verdict, live.better) == ("live", scorecard.NOT_BETTER, 0)
+    assert (backfill.kind, backfill.verdict, backfill.better) == ("backfill", scorecard.BETTER, 5)
 
 
-def test_the_sentence_says_the_direction() -> None:
-    """The words say above or below, and what that amounts to."""
+def test_the_sentence_says_the_verdict_and_the_direction() -> None:
+    """The words say above or below, what that amounts to, and when it is too little to tell."""
     worse = scorecard.sentence(scorecard.main_score(series_report(noise=0.6)))
+    assert worse.startswith("Worse than the last price")
+    assert ", over 290 outcomes (backfill): the mean absolute error was " in worse
+    assert worse.endswith(" % above the last price's.")
     better = scorecard.sentence(scorecard.main_score(series_report(noise=0.1, foresight=0.5)))
-    assert worse.startswith("Over 290 outcomes (backfill) the mean absolute error was ")
-    assert worse.endswith("% above the last price's: not better than doing nothing.")
-    assert better.endswith("% below the last price's, more than chance readily gives.")
+    assert better.startswith("Better than the last price, over 290 outcomes (backfill): ")
+    assert better.endswith(" % below the last price's.")
+    few = scorecard.sentence(scorecard.main_score(series_report(cutoffs={"live": 9})))
+    assert few.startswith("Not better than the last price, over 35 outcomes (live), which are too")
+    same = scorecard.sentence(scorecard.main_score(series_report(noise=0.0)))
+    assert same == (
+        "Not better than the last price, over 290 outcomes (backfill): the forecasts were the "
+        "last price itself, with an interval around it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "off"), [(0.80, None), (0.73, None), (0.70, -0.10), (0.90, 0.10)]
+)
+def test_coverage_is_off_target_only_beyond_noise(share: float, off: float | None) -> None:
+    """For 100 cutoffs 72 to 88 of 100 may be inside by chance; beyond that it is off by so much."""
+    one = scorecard.main_score(series_report(cutoffs={"live": 100}, horizon=1))
+    one = replace(one, cutoffs=100, coverage={0.80: share, 0.95: 0.95})
+    assert one.off_target(0.80) == (None if off is None else pytest.approx(off))
+    words = scorecard.coverage_words(one)
+    assert "95 % intervals on target (95.0 %)" in words
+    if off is not None:
+        side = "narrow" if off < 0 else "wide"
+        assert f"80 % intervals 10.0 points too {side} ({share * 100:.1f} %)" in words
 
 
 def test_a_baseline_without_error_has_no_skill() -> None:
@@ -74,7 +113,7 @@ def test_a_baseline_without_error_has_no_skill() -> None:
     one = scorecard.main_score(replace(series, accuracy=flat))
     assert one.skill is None
     assert one.rmse_ratio is None
-    assert "no error at all" in scorecard.sentence(one)
+    assert scorecard.sentence(one).endswith("the last price's 0.")
 
 
 def test_standard_error_counts_overlap() -> None:
@@ -94,11 +133,24 @@ def test_sampling_range_is_the_binomial_one() -> None:
 
 
 def test_chance_note_counts_what_luck_would_give() -> None:
-    """The number of better series stands next to the number that chance alone would make."""
+    """The number of better cells stands next to the number that chance alone would make."""
     found = [scorecard.main_score(series_report(noise=0.1, foresight=0.5))] * 10
-    assert scorecard.chance_note(found).startswith("10 of 10 series are better")
-    assert scorecard.chance_note(found).endswith("about 0.5.")
+    note = scorecard.chance_note(found)
+    assert note.startswith("Forecasts have left the last price at 50 horizons of all series; 50 of")
+    assert note.endswith("make it about 2.5.")
+    still = [scorecard.main_score(series_report(noise=0.0))]
+    assert "all of them are the last price itself" in scorecard.chance_note(still)
     assert "No series has enough outcomes" in scorecard.chance_note([])
+    few = [scorecard.main_score(series_report(cutoffs={"live": 9}))]
+    assert "No series has enough outcomes" in scorecard.chance_note(few)
+
+
+def test_chance_alone_makes_few_cells_better() -> None:
+    """With no skill built in, about one cell in twenty is called better, and no more."""
+    found = [scorecard.main_score(series_report(seed=seed, noise=0.1)) for seed in range(60)]
+    judged, better = sum(one.judged for one in found), sum(one.better for one in found)
+    assert judged == 300
+    assert better <= 0.08 * judged
 
 
 @pytest.mark.parametrize(

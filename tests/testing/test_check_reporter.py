@@ -47,7 +47,8 @@ def test_rows_have_the_columns_of_the_views(tmp_path: Path) -> None:
             (series.past, "forecast_history"), (series.coming, "latest_forecast"),
             (series.accuracy, "accuracy"), (series.calibration, "calibration"),
             (series.decisions, "decision_history"), (series.held, "quarantine_history"),
-            (series.alerts, "alert_history"),
+            (series.alerts, "alert_history"), (series.skill, "skill"),
+            (series.parts, "forecast_parts"), (series.gates, "gate_state"),
         ):  # fmt: skip
             found = read_only_query(ledger, f"SELECT * FROM {view}", limit=1).columns
             assert set(rows[0]) <= set(found), view
