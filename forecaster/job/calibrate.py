@@ -13,7 +13,7 @@ from forecaster.ledger.schema import LARGEST
 
 
 def calibrate(work: Work) -> Work:
-    """Say how wide the forecast is: the spread's standard deviations times the trackers' numbers."""
+    """Say how wide the forecast is: standard deviations of the spread times trackers' numbers."""
     if work.mean is None:
         return work
     wide = spread(work)

@@ -29,37 +29,52 @@ def decide(work: Work) -> Work:
     return replace(work, decision=replace(_decision(work), intervals=rest))
 
 
+Ruling = tuple[Literal["retrain", "reuse"], str, str]
+"""The verdict, the reason's code, and the reason in words."""
+
+
 def _decision(work: Work) -> Decision:
     fingerprint = settings_fingerprint(work.turn.settings)
-    model, every = work.knowledge.model, work.turn.settings.retrain.every
     evidence = gathered(work, fingerprint)
-
-    def say(verdict: Literal["retrain", "reuse"], code: str, reason: str) -> Decision:
-        return replace(evidence, verdict=verdict, reason_code=code, reason=reason)
-
+    model = work.knowledge.model
+    ruling: Ruling
     if work.turn.forced == "retrain":
-        return say("retrain", "forced", "asked for by --retrain")
-    if model is None:
-        return say("retrain", "no_model", "the series has no model yet")
+        ruling = ("retrain", "forced", "asked for by --retrain")
+    elif model is None:
+        ruling = ("retrain", "no_model", "the series has no model yet")
+    else:
+        ruling = (
+            _by_order(work, model, fingerprint)
+            or _by_prices(work, model, evidence)
+            or _by_age(work, model, evidence)
+        )
+    verdict, code, reason = ruling
+    return replace(evidence, verdict=verdict, reason_code=code, reason=reason)
+
+
+def _by_order(work: Work, model: ModelVersion, fingerprint: str) -> Ruling | None:
+    """What the user says, in the configuration or on the command line."""
     if work.knowledge.pinned:
         require_same_settings(model.id, model.settings, work.turn.settings)
-        return say("reuse", "pinned", f"the model of {model.cutoff} is pinned")
+        return "reuse", "pinned", f"the model of {model.cutoff} is pinned"
     if model.fingerprint != fingerprint:
         changed = ", ".join(changes(model.settings, work.turn.settings))
-        return say("retrain", "settings", f"settings that shape the model have changed: {changed}")
-    if work.turn.forced == "reuse":
-        return say("reuse", "forced", "asked for by --reuse")
+        return "retrain", "settings", f"settings that shape the model have changed: {changed}"
+    return ("reuse", "forced", "asked for by --reuse") if work.turn.forced == "reuse" else None
+
+
+def _by_prices(work: Work, model: ModelVersion, evidence: Decision) -> Ruling | None:
     if evidence.alarms:
         why = f"the prices look wrong ({evidence.alarms}): nothing is learnt from them tonight"
-        return say("reuse", "alarm", why)
+        return "reuse", "alarm", why
     revised = work.knowledge.revised_bars
-    if revised > REVISED * model.bars and every != "never":
+    if revised > REVISED * model.bars and work.turn.settings.retrain.every != "never":
         why = f"{revised} of the {model.bars} bars it was trained on have changed since"
-        return say("retrain", "revised", why)
-    return _by_age(work, evidence, model)
+        return "retrain", "revised", why
+    return None
 
 
-def _by_age(work: Work, evidence: Decision, model: ModelVersion) -> Decision:
+def _by_age(work: Work, model: ModelVersion, evidence: Decision) -> Ruling:
     every, age = work.turn.settings.retrain.every, evidence.age_sessions or 0
     since, what = age, f"the model is {_sessions(age)} old"
     tried = work.knowledge.attempt
@@ -67,10 +82,9 @@ def _by_age(work: Work, evidence: Decision, model: ModelVersion) -> Decision:
         since = len(work.calendar.sessions(tried[0], work.cutoff)) - 1
         what += f", a refit {_sessions(since)} ago was no better"
     if every == "always" or (every != "never" and since >= every):
-        reason = f"{what}, {evidence.allowed_age} are allowed"
-        return replace(evidence, verdict="retrain", reason_code="age", reason=reason)
+        return "retrain", "age", f"{what}, {evidence.allowed_age} are allowed"
     allowed = "it is kept for ever" if every == "never" else f"{every} are allowed"
-    return replace(evidence, reason_code="fresh", reason=f"{what}, {allowed}")
+    return "reuse", "fresh", f"{what}, {allowed}"
 
 
 def _sessions(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The evidence behind a decision: how old the model is, how it does, whether the prices look right."""
+"""The evidence behind a decision: the model's age, how it does, whether prices look right."""
 
 from collections.abc import Iterable
 

@@ -56,6 +56,10 @@ class States:
         return tuple(self.gates[cell] for cell in sorted(self.gates))
 
 
+NOTHING = States()
+"""What has been learnt before the first outcome."""
+
+
 def states_of(trackers: Iterable[Tracker], gates: Iterable[Gate]) -> States:
     """Return the states as the ledger has them."""
     return States(

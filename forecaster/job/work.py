@@ -9,7 +9,7 @@ from typing import Literal
 
 from forecaster.errors import DataError, ForecasterError
 from forecaster.job.foreign import foreseen
-from forecaster.job.learn import States
+from forecaster.job.learn import NOTHING, States
 from forecaster.job.past import Floats, Past
 from forecaster.job.plan import Turn
 from forecaster.ledger import (
@@ -62,8 +62,8 @@ class Work:
     knowledge: Knowledge
 
     scores: tuple[Score, ...] = ()
-    learnt: States = States()  # what trackers and gates are after tonight
-    states: States = States()  # what they are as of tonight's session: another thing in the past
+    learnt: States = NOTHING  # what trackers and gates are after tonight
+    states: States = NOTHING  # what they are as of tonight's session: another thing in the past
     decision: Decision | None = None
     model: ModelVersion | None = None
     rejected: ModelVersion | None = None  # a refit that was no better

@@ -114,9 +114,7 @@ class PanelSpread:
             found.append(whole - self._log_scale(without))
         return np.stack(found, axis=1)
 
-    def _newest(
-        self, values: Floats, ranges: Floats | None, motion: Motion
-    ) -> tuple[Array, float]:
+    def _newest(self, values: Floats, ranges: Floats | None, motion: Motion) -> tuple[Array, float]:
         """Return the newest window (1, T, 4), and sigma."""
         needed = self.lookback + motion.lag
         if len(values) < needed:

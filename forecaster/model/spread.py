@@ -103,9 +103,7 @@ class LinearSpread:
         """
         return self._parts(values, ranges, motion)[1]
 
-    def _parts(
-        self, values: Floats, ranges: Floats | None, motion: Motion
-    ) -> tuple[float, Floats]:
+    def _parts(self, values: Floats, ranges: Floats | None, motion: Motion) -> tuple[float, Floats]:
         """Return sigma, and w x by feature, (H, 6)."""
         steps = _steps(values, motion)
         seen = volatilities(steps, ranges if self.ranged else None, motion)

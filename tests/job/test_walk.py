@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from forecaster.job import walk as module
 from forecaster.job.backfill import backfill
 from forecaster.job.learn import relearn
+from forecaster.job.run import run
 from forecaster.ledger.check import check_ledger
 
 from .project import Project, walk, xnys
@@ -80,10 +82,6 @@ def test_progress_is_told_round_by_round(tmp_path: Path) -> None:
     """Nights done so far, of all."""
     project, told = make(tmp_path / "project", TWO), []
     with project.job() as job:
-        from dataclasses import replace  # noqa: PLC0415
-
-        from forecaster.job.run import run  # noqa: PLC0415
-
         run(replace(job, progress=lambda *words: told.append(words)))
     worked = [words for words in told if words[0] == "working sessions"]
     assert worked == [("working sessions", done, 25) for done in (7, 14, 21, 25)]

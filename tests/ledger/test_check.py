@@ -107,8 +107,9 @@ FAULTS = {
                             ["scores", "running sums"]),
     "an outcome was changed": ("UPDATE score SET actual = actual + 0.001 WHERE forecast_id = 1",
                                ["scores"]),
-    "an error lost its size": ("UPDATE score SET abs_error = abs_error + 1e-10 "
-                               "WHERE forecast_id = 1", ["scores"]),
+    "an error lost its size": (
+        "UPDATE score SET abs_error = abs_error + 1e-10 WHERE forecast_id = 1", ["scores"]
+    ),
     "a hit was changed": ("UPDATE score SET inside80 = 1 - inside80 WHERE forecast_id = 1",
                           ["scores", "running sums", "trackers"]),
     "a tracker was changed": ("UPDATE tracker SET quantile = quantile + 0.5 WHERE id = 1",
