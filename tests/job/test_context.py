@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,7 +10,9 @@ from forecaster.job import context
 
 
 @pytest.fixture(autouse=True)
-def _looked_for_anew() -> None:
+def _looked_for_anew() -> Iterator[None]:
+    context._kernel.cache_clear()
+    yield
     context._kernel.cache_clear()
 
 
