@@ -39,11 +39,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Due:
-    """A night and the series whose turn it is; shared, if other processes work others on it."""
+    """A night and the series whose turn it is.
+
+    `of` is how many series have their turn on it, where other processes work the rest of them.
+    """
 
     night: Night
     turns: tuple[Turn, ...]
-    shared: bool = False
+    of: int | None = None
 
 
 @dataclass

@@ -125,7 +125,8 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
             [item.result() for item in items],
             stamp,
             seconds=time.perf_counter() - start,
-            last=not due.shared and chunk[-1] is due.turns[-1],
+            last=chunk[-1] is due.turns[-1],
+            of=due.of,
         )
         account.worked(due.night, items)
 

@@ -19,7 +19,6 @@ from forecaster.job.panel import prepare_panels
 from forecaster.job.plan import Due
 from forecaster.job.prices import Prices
 from forecaster.ledger import open_ledger
-from forecaster.ledger.nights import end_nights
 
 WorkNight = Callable[[Job, Due, Prices, Executor, Account], None]
 
@@ -135,7 +134,6 @@ def _walk_shared(
         with _told_as_foreign(executor):
             for done in executor.map(work_share, shares):
                 account.add(done)
-        end_nights(job.ledger, [due.night for due in block], job.stamp())
         job.progress("working sessions", start + len(block), len(nights))
 
 
@@ -174,4 +172,4 @@ def _shares(
 
 def _only(due: Due, group: Collection[int]) -> Due:
     turns = tuple(turn for turn in due.turns if turn.series.id in group)
-    return replace(due, turns=turns, shared=True)
+    return replace(due, turns=turns, of=len(due.turns))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -50,6 +51,7 @@ def commit(
     *,
     seconds: float,
     last: bool,
+    of: int | None = None,
 ) -> int:
     """Store what a night adds for some series, and return the run's id.
 
@@ -63,6 +65,8 @@ def commit(
         stamp: time, program and machine.
         seconds: spent on these.
         last: these are the last of the night: the run's end state goes with them.
+        of: how many series the night has, if other processes work the rest of them: whoever stores
+            the last one stores the end state, so that no kill can come between.
     """
     with ledger.writing() as connection:
         storing = Storing(
@@ -79,7 +83,7 @@ def commit(
         _store_forecasts(storing, fresh, model_ids)
         store_scores(connection, night, fresh, stamp)
         _store_outcomes(storing, fresh)
-        _end(storing, seconds=seconds, last=last)
+        _end(storing, seconds=seconds, last=last, of=of)
     return storing.run_id
 
 
@@ -208,28 +212,20 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
         )
 
 
-def end_nights(ledger: Ledger, nights: Sequence[Night], stamp: Stamp) -> None:
-    """Store the end states of nights whose series were worked by several processes."""
-    with ledger.writing() as connection:
-        for night in nights:
-            _store_end(connection, _claim(connection, night, stamp), stamp)
-
-
-def _end(storing: Storing, *, seconds: float, last: bool) -> None:
-    longer = {run.c.seconds: run.c.seconds + seconds}
-    storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(longer))
-    if last:
-        _store_end(storing.connection, storing.run_id, storing.stamp)
-
-
-def _store_end(connection: Connection, run_id: int, stamp: Stamp) -> None:
+def _end(storing: Storing, *, seconds: float, last: bool, of: int | None) -> None:
+    changes: dict[Any, Any] = {"seconds": run.c.seconds + seconds}
     standing = _standing().label("standing")  # by its name, or PostgreSQL sees two expressions
-    counted = connection.execute(
-        select(standing, func.count()).where(run_series.c.run_id == run_id).group_by(standing)
+    counted = storing.connection.execute(
+        select(standing, func.count())
+        .where(run_series.c.run_id == storing.run_id)
+        .group_by(standing)
     )
-    state = end_state({row[0]: row[1] for row in counted})
-    ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=stamp.now)
-    connection.execute(ended)
+    counts = {row[0]: row[1] for row in counted}
+    ended = last if of is None else sum(counts.values()) >= of
+    if ended:
+        changes["state"] = end_state(counts)
+        changes["finished_at"] = storing.stamp.now
+    storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(changes))
 
 
 def _standing() -> ColumnElement[str]:
