@@ -1,7 +1,6 @@
 """Whatever befalls prices, what was said of them comes out again."""
 
 import gzip
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 from forecaster.config import load_settings
-from forecaster.job import replay as replaying
 from forecaster.job.backfill import backfill
 from forecaster.job.intake import pull_bars
 from forecaster.job.learn import relearn
@@ -240,25 +238,15 @@ def older(folder: Path, schema: str) -> Project:
 
 
 @pytest.mark.parametrize(("schema", "nights"), [("0002", 17), ("0003", 24)])
-@pytest.mark.parametrize("alike", [False, True])
-def test_what_older_programs_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: str, nights: int, *, alike: bool
-) -> None:
-    """Within the tolerance, because they noted less of their machine; on this one, to the bit."""
+def test_what_older_programs_said(tmp_path: Path, schema: str, nights: int) -> None:
+    """Within the tolerance: they noted less of their machine, so that none is known to be alike."""
     project = older(tmp_path, schema)
-    [(environment,)] = project.sql("SELECT environment FROM program")
-    here = json.loads(replaying.environment())
-    known = {name: here[name] for name in json.loads(environment)}
-    if alike:
-        if json.loads(environment) != known:
-            pytest.skip("the ledger was made with other numbers under it")
-        monkeypatch.setattr(replaying, "environment", lambda: environment)
     ids = project.sql("SELECT min(id) FROM forecast GROUP BY run_id, series_id")
     with project.job() as job:
         found = [night for (one,) in ids for night in replay(job, forecast_id=one)]
     assert len(found) == nights
     assert [night.differences for night in found] == [()] * nights
-    assert {night.exact for night in found} == {alike}
+    assert {night.exact for night in found} == {False}
 
 
 def test_what_older_programs_trained(tmp_path: Path) -> None:
