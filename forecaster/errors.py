@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from forecaster.masking import mask
+
 
 class ForecasterError(Exception):
     """A foreseeable failure.
@@ -16,8 +18,8 @@ class ForecasterError(Exception):
     default_code: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *, remedy: str = "", code: str = "") -> None:
-        super().__init__(message)  # the one positional argument: what unpickling calls it with
         self.message = _one_line(message)
+        super().__init__(self.message)  # the one argument: what unpickling calls it with
         self.remedy = _one_line(remedy)
         self.code = code or self.default_code
 
@@ -26,8 +28,8 @@ class ForecasterError(Exception):
 
 
 def _one_line(text: str) -> str:
-    """Return text that any terminal and database takes: on one line, and without hidden signs."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    """Return text for any terminal and database: on one line, no hidden signs, no secrets."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in mask(text)).split())
 
 
 class ConfigError(ForecasterError):

@@ -17,24 +17,26 @@ from forecaster.cli import (
     backtesting,
     bars,
     configure,
+    database,
     explaining,
     judging,
     models,
     plugins,
     proving,
     reading,
+    serving,
+    watching,
     working,
 )
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
+from forecaster.logs import LOG, VerboseLines
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 SELDOM = (100_000, 20, 10)
 """How often cycles of garbage are looked for. Modules and a night's values live to the end: by
 Python's own numbers the search takes a third of a night in which no model is trained."""
-
-LOG = logging.getLogger("forecaster")
 
 
 class CommandLine(click.Group):
@@ -105,14 +107,15 @@ def cli(
 
 def _log_to_standard_error(ctx: click.Context) -> None:
     handler = logging.StreamHandler()
+    handler.setFormatter(VerboseLines())
     LOG.addHandler(handler)
     LOG.setLevel(logging.DEBUG)
     ctx.call_on_close(lambda: LOG.removeHandler(handler))
 
 
 PARTS = (
-    working, backtesting, reading, judging, models, explaining, proving, administer, bars, plugins,
-    configure,
+    working, serving, watching, backtesting, reading, judging, models, explaining, proving,
+    administer, database, bars, plugins, configure,
 )  # fmt: skip
 
 for command in (each for part in PARTS for each in part.COMMANDS):
@@ -121,6 +124,8 @@ for command in (each for part in PARTS for each in part.COMMANDS):
 
 def main() -> None:
     """Run the command line."""
+    # What is written is the owner's alone: database, locks, backups, logs, report, exports.
+    os.umask(0o077)
     gc.set_threshold(*SELDOM)
     # Nor is what is left at the end searched: 0.4 s after a night of 500 series.
     atexit.register(gc.freeze)

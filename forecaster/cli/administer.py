@@ -1,4 +1,4 @@
-"""Commands that administer series and the database."""
+"""Commands that administer series."""
 
 from typing import TYPE_CHECKING
 
@@ -121,77 +121,4 @@ def _set_paused(invocation: Invocation, name: str, *, paused: bool) -> None:
     invocation.say(f"{name} is {'paused' if paused else 'active'}.")
 
 
-@click.group()
-def db() -> None:
-    """The database: upgrade, current, check."""
-
-
-@db.command()
-@click.pass_obj
-def upgrade(invocation: Invocation) -> None:
-    """Bring the database to this program's schema.
-
-    A missing database is created; all of it happens in one transaction.
-    """
-    from forecaster.ledger.engine import create_file, parse_url, shown
-    from forecaster.ledger.upgrade import upgrade as upgrade_database
-
-    url = parse_url(invocation.settings().database_url())
-    create_file(url)
-    before, after = upgrade_database(url)
-    if before == after:
-        invocation.say(f"{shown(url)} is at schema {after} already.")
-    else:
-        invocation.say(f"{shown(url)}: schema {before or 'none'} to {after}.")
-
-
-@db.command()
-@formats
-@click.pass_obj
-def current(invocation: Invocation, form: str | None) -> None:
-    """Show the schema of the database and of the program.
-
-    The exit code is 1 unless they are the same.
-    """
-    from forecaster.ledger import Rows
-    from forecaster.ledger.engine import is_missing, make_engine, parse_url, shown
-    from forecaster.ledger.schema import HEAD
-    from forecaster.ledger.upgrade import current as current_revision
-
-    url = parse_url(invocation.settings().database_url())
-    found = None
-    if not is_missing(url):
-        engine = make_engine(url)
-        found = current_revision(engine)
-        engine.dispose()
-    emit(Rows(("database", "schema", "program"), ((shown(url), found, HEAD),)), form)
-    with invocation.ledger():
-        pass  # refuses one that is missing, older or newer, and says what to do
-
-
-@db.command()
-@formats
-@click.pass_obj
-def check(invocation: Invocation, form: str | None) -> None:
-    """Prove that the ledger is whole.
-
-    What is derived, such as accuracy, trackers and gates, is computed again from what is not.
-    """
-    from forecaster.job.learn import relearn
-    from forecaster.ledger import Rows
-    from forecaster.ledger.check import check_ledger
-
-    with invocation.ledger() as ledger:
-        found = check_ledger(ledger, relearn)
-    emit(
-        Rows(("check", "ok", "detail"), tuple((one.name, one.ok, one.detail) for one in found)),
-        form,
-    )
-    broken = [one.name for one in found if not one.ok]
-    if broken:
-        raise LedgerError(
-            f"the ledger is not whole: {', '.join(broken)}", remedy="restore a backup"
-        )
-
-
-COMMANDS = (series, db)
+COMMANDS = (series,)

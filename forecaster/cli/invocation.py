@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from forecaster.hooks import Registry
     from forecaster.job.context import Job
     from forecaster.ledger import Ledger
+    from forecaster.ledger.locks import Holder
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Invocation:
         from forecaster.job.context import open_job
 
         with open_job(self.settings(), create=create, plugins=allowed_plugins()) as job:
-            yield job
+            yield replace(job, waiting=tell_of_waiting)
 
     @contextmanager
     def watched(self, job: "Job") -> "Iterator[Job]":
@@ -119,6 +120,11 @@ def called_as(options: Sequence[str]) -> str:
 def _is_on_path(called: Path) -> bool:
     found = shutil.which(called.name)
     return found is not None and called.exists() and called.samefile(found)
+
+
+def tell_of_waiting(holder: "Holder | None") -> None:
+    """Say why nothing happens yet."""
+    warn(f"waiting for {holder or 'another process'}, which works on this database")
 
 
 def warn(text: str) -> None:

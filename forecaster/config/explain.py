@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from forecaster.config.masking import is_secret, mask_password
+from forecaster.masking import is_secret, mask_password
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from forecaster.config.environment import PREFIX, Override, read_environment
 from forecaster.config.explain import Fault, explain, first_and_count
-from forecaster.config.masking import has_password
 from forecaster.config.settings import Settings, default_reporters
 from forecaster.errors import ConfigError
+from forecaster.masking import has_password, hide_environment, hide_settings
 
 DEFAULT_FILE = Path("config.toml")
 
@@ -141,10 +141,12 @@ def load(
         url = database if "://" in database else str(Path(database).expanduser().absolute())
         overrides.append(Override("--database", ("database", "url"), url))
         origins["database", "url"] = "--database"
+    hide_environment(environ)
+    hide_settings(whole := _overridden(written, overrides))
     faults = [(each.line(), each.remedy) for each in strangers] + _password_fault(written, path)
     if "folder" in written:
         faults.append((f"{path}: folder is not a known key", ""))
-    whole = {**_overridden(written, overrides), "folder": path.absolute().parent}
+    whole["folder"] = path.absolute().parent
     try:
         settings = Settings.model_validate(whole)
     except ValidationError as error:

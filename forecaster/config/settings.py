@@ -1,7 +1,7 @@
 """The settings, one model a table; the defaults that the program runs with are these."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -20,7 +20,7 @@ CLOSURES = "closures.txt"
 
 
 class ScheduleSettings(Table):
-    """When the job runs, and how far back a new series starts."""
+    """When the job runs, what is made up for, and how far back a new series starts."""
 
     initial_backfill: int = Field(
         default=60, ge=0, description="Past sessions that a new series is first walked over."
@@ -31,11 +31,56 @@ class ScheduleSettings(Table):
         le=10_080,
         description="Minutes after a session's close until its bar counts as final.",
     )
+    catch_up: Literal["all", "latest"] | Annotated[int, Field(ge=1)] = Field(
+        default="all",
+        description="Sessions made up for after a downtime, each with the bars known by then: all, "
+        "the latest alone, or that many of the newest. The others are noted as missed.",
+    )
+    give_up: int = Field(
+        default=720,
+        ge=0,
+        le=10_080,
+        description="Minutes after a session was due during which what could not be done is tried "
+        "again. Then the last value is forecast, with its spread, and marked as a fallback.",
+    )
     closures: str | None = Field(
         default=None,
         min_length=1,
         description="A file that amends calendars, one day a line: XNYS 2025-01-09 closed, or "
         "XBOM 2025-02-01 open 10:00. By default closures.txt, where there is one.",
+    )
+
+
+class DaemonSettings(Table):
+    """The process that runs the job for ever."""
+
+    deadline: float = Field(
+        default=30.0,
+        gt=0,
+        le=1440,
+        description="Minutes that the work on one session may take; then it is ended and tried "
+        "again.",
+    )
+    memory: int | None = Field(
+        default=None,
+        ge=256,
+        description="Megabytes of address space for the process that works, and for each of its "
+        "workers. No limit by default.",
+    )
+    port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="Of this machine alone (127.0.0.1), where /healthz and /metrics are served; 0 "
+        "takes a free one. Nothing is served by default.",
+    )
+    log: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A file for the log, which is standard error otherwise.",
+    )
+    log_size: int = Field(
+        default=10, ge=1, description="Megabytes after which the log begins a new file; 5 are kept."
     )
 
 
@@ -116,6 +161,7 @@ class Settings(Table):
     retrain: RetrainSettings = RetrainSettings()
     intervals: IntervalSettings = IntervalSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    daemon: DaemonSettings = DaemonSettings()
     backtest: BacktestSettings = BacktestSettings()
     plugins: PluginSettings = PluginSettings()
     reporters: dict[str, dict[str, Any]] = Field(

@@ -7,10 +7,10 @@ from typing import Any
 
 from forecaster.config.explain import first_and_count
 from forecaster.config.load import DEFAULT_FILE, Loaded, load
-from forecaster.config.masking import is_secret, mask_password
 from forecaster.config.settings import Settings
 from forecaster.config.toml import toml_key, toml_value
 from forecaster.errors import ConfigError
+from forecaster.masking import is_secret, mask_password
 
 
 @dataclass(frozen=True)

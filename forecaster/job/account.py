@@ -10,6 +10,7 @@ from forecaster.hooks import RunSummary
 from forecaster.job.settle import Standing
 from forecaster.job.work import Failed, Item, waits
 from forecaster.ledger import Night
+from forecaster.logs import LOG
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Account:
         self.alerts += one.taken.alerts
         if one.problem:
             self.problems[one.settings.name] = str(one.problem)
+            said = {"series": one.settings.name, "stage": "pull", "code": one.problem.code}
+            LOG.warning("%s", one.problem, extra=said)
             if waits(one.problem):
                 self.waiting.add(one.settings.name)
 

@@ -23,10 +23,11 @@ def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) ->
         raise ConfigError(
             f"--from {first} is after --to {last}", remedy="give the earlier session first"
         )
-    account = Account()
-    standings = prepare(job, chosen(job, names), account)
-    nights = plan_backfill(job.ledger, standings, first=first, last=last)
-    if not nights:
-        refuse_impossible(job.ledger, standings, first, last)
-    walk(job, nights, account, work_night)
+    with job.alone("backfill"):
+        account = Account()
+        standings = prepare(job, chosen(job, names), account)
+        nights = plan_backfill(job.ledger, standings, first=first, last=last)
+        if not nights:
+            refuse_impossible(job.ledger, standings, first, last)
+        walk(job, nights, account, work_night)
     return account.summary("backfill", standings)

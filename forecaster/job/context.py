@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -13,6 +13,8 @@ from forecaster import __version__
 from forecaster.config import Settings
 from forecaster.hooks import Executor, Registry, build_registry
 from forecaster.ledger import Ledger, Stamp, open_ledger
+from forecaster.ledger.claim import claim
+from forecaster.ledger.locks import Holder
 from forecaster.market import Calendars
 
 
@@ -25,6 +27,10 @@ class Progress(Protocol):
 
 def silent(what: str, done: int, total: int) -> None:
     """Show no progress."""
+
+
+def patient(holder: Holder | None) -> None:
+    """Wait for another process without a word."""
 
 
 def system_clock() -> datetime:
@@ -41,11 +47,21 @@ class Job:
     registry: Registry
     clock: Callable[[], datetime] = system_clock
     progress: Progress = field(default=silent)
+    waiting: Callable[[Holder | None], None] = field(default=patient)
 
     @cached_property
     def calendars(self) -> Calendars:
         """Return the calendars, as the configuration amends them."""
         return Calendars(self.settings.amendments())
+
+    def alone(self, what: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Be the only process that works nights of this ledger.
+
+        Raises:
+            LedgerError: another one does, and it is not waited for (code "busy").
+        """
+        url = self.settings.database_url()
+        return claim(url, "run", what=what, wait=wait, waiting=self.waiting)
 
     def stamp(self) -> Stamp:
         """Return what is stored beside everything written now."""

@@ -23,13 +23,14 @@ def decide(work: Work) -> Work:
     if not work.turn.speaks:
         return work
     settings = work.turn.settings
-    rest = json.dumps(
-        {**settings.intervals.model_dump(), "gate": settings.model.gate}, sort_keys=True
-    )
-    return replace(work, decision=replace(_decision(work), intervals=rest))
+    rest: dict[str, object] = {**settings.intervals.model_dump(), "gate": settings.model.gate}
+    decision = _decision(work)
+    if decision.verdict == "fallback":  # what no model holds, because there is none
+        rest["shaping"] = shaping_settings(settings)
+    return replace(work, decision=replace(decision, intervals=json.dumps(rest, sort_keys=True)))
 
 
-Ruling = tuple[Literal["retrain", "reuse"], str, str]
+Ruling = tuple[Literal["retrain", "reuse", "fallback"], str, str]
 """The verdict, the reason's code, and the reason in words."""
 
 
@@ -38,7 +39,10 @@ def _decision(work: Work) -> Decision:
     evidence = gathered(work, fingerprint)
     model = work.knowledge.model
     ruling: Ruling
-    if work.turn.forced == "retrain":
+    if work.turn.forced == "fallback":
+        why = work.problem.message if work.problem else "there are no prices"
+        ruling = ("fallback", "exhausted", f"the forecast is the last value: {why}")
+    elif work.turn.forced == "retrain":
         ruling = ("retrain", "forced", "asked for by --retrain")
     elif model is None:
         ruling = ("retrain", "no_model", "the series has no model yet")

@@ -1,12 +1,13 @@
 """Which nights are due: for each series the sessions whose outcome is not stored yet."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 from forecaster.config import SeriesSettings
 from forecaster.errors import ConfigError, ForecasterError
+from forecaster.job.agenda import Agenda
 from forecaster.job.settle import Standing
 from forecaster.ledger import Kind, Ledger, Night, Series
 from forecaster.ledger.knowledge import finished_nights
@@ -26,6 +27,7 @@ class Turn:
         speaks: whether a forecast is wanted, or only outcomes are scored.
         completes_backfill: whether the initial backfill is complete after this.
         problem: why bars are not there, where some are not.
+        last_try: nothing is tried again after this, so that what fails falls back.
     """
 
     settings: SeriesSettings
@@ -35,54 +37,71 @@ class Turn:
     speaks: bool = True
     completes_backfill: bool = False
     problem: ForecasterError | None = None
+    last_try: bool = False
 
 
 @dataclass(frozen=True)
 class Due:
     """A night and the series whose turn it is.
 
-    `of` is how many series have their turn on it, where other processes work the rest of them.
+    Attributes:
+        night: which.
+        turns: of its series.
+        of: how many series it has, where the rest of them is worked by other processes, or later.
+        retry_at: when what has to wait is tried again, if it is.
     """
 
     night: Night
     turns: tuple[Turn, ...]
     of: int | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass
 class Plan:
-    """Nights being collected."""
+    """Nights being collected, some of them from the schedule."""
 
+    agenda: Agenda | None = None
     turns: dict[Night, list[Turn]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, night: Night, turn: Turn) -> None:
         """Note a series' turn in a night."""
-        self.turns[night].append(turn)
+        again = self.agenda.again if self.agenda else {}
+        last_try = night.kind == "live" and night in again and again[night] is None
+        self.turns[night].append(replace(turn, last_try=last_try))
 
     def in_order(self) -> list[Due]:
         """Return the nights from the oldest to the newest."""
         nights = sorted(self.turns, key=lambda night: (night.session, night.calendar, night.kind))
-        return [Due(night, tuple(self.turns[night])) for night in nights]
+        of, again = (self.agenda.of, self.agenda.again) if self.agenda else ({}, {})
+        return [
+            Due(night, tuple(self.turns[night]), of=of.get(night), retry_at=again.get(night))
+            for night in nights
+        ]
 
 
 def plan_run(
     ledger: Ledger,
     standings: Sequence[Standing],
+    agenda: Agenda,
     *,
     initial_backfill: int,
     as_of: date | None = None,
     forced: str | None = None,
 ) -> list[Due]:
-    """Return what the daily job has to do: tonight, and the initial backfill of new series.
+    """Return what the daily job has to do.
+
+    That is tonight, the sessions that were missed, and the initial backfill of new series.
 
     Args:
         ledger: what is stored already.
         standings: the series, those without bars or paused left out.
+        agenda: what is open on the schedule.
         initial_backfill: past sessions that a new series is first walked over.
         as_of: do this session instead of today; a past one is a backfill.
         forced: "retrain" or "reuse" for tonight; "retrain" for the first night that is missing too.
     """
-    plan = Plan()
+    plan = Plan(agenda)
     for one in standings:
         tonight = _tonight(ledger, one, as_of)
         if one.series is None or tonight is None or one.today is None:
@@ -93,6 +112,9 @@ def plan_run(
             for session in _warm_up(ledger, one, initial_backfill):
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
+        elif kind == "live" and not one.series.instrument.historical:
+            for night in _missed(agenda.runs, one):
+                plan.add(night, replace(turn, forced=None, problem=None))
         plan.add(Night(kind, one.calendar.name, tonight), turn)
     nights = without_finished(ledger, plan.in_order())
     return _retraining_at_once(nights) if forced == "retrain" else nights
@@ -111,7 +133,7 @@ def _retraining_at_once(nights: Sequence[Due]) -> list[Due]:
             for turn in due.turns
         )
         begun |= {turn.series.id for turn in due.turns}
-        found.append(Due(due.night, turns))
+        found.append(replace(due, turns=turns))
     return found
 
 
@@ -143,7 +165,7 @@ def without_finished(ledger: Ledger, nights: Sequence[Due]) -> list[Due]:
         session = due.night.session
         return tuple(turn for turn in due.turns if (turn.series.id, session) not in finished)
 
-    return [Due(due.night, turns) for due in nights if (turns := missing(due))]
+    return [replace(due, turns=turns) for due in nights if (turns := missing(due))]
 
 
 def enough_bars(ledger: Ledger, one: Standing) -> list[date]:
@@ -193,6 +215,12 @@ def _kind(one: Standing, session: date) -> Kind:
 def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
     past = [session for session in enough_bars(ledger, one) if one.today and session < one.today]
     return past[-count:] if count else []
+
+
+def _missed(runs: Iterable[Night], one: Standing) -> list[Night]:
+    """Return the sessions on the schedule that a newer one has overtaken."""
+    name = one.calendar.name
+    return [night for night in runs if night.kind == "backfill" and night.calendar == name]
 
 
 def _tonight(ledger: Ledger, one: Standing, as_of: date | None) -> date | None:

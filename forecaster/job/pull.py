@@ -1,5 +1,6 @@
 """pull: ask each source for what is missing. The only stage that touches the network."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from forecaster.ledger.instruments import read_answers, read_instruments
 from forecaster.ledger.prices import last_sessions
 from forecaster.ledger.pulls import doubts
 from forecaster.ledger.quarantine import TRUSTED, Held, read_held
+from forecaster.logs import LOG, about
 
 OVERLAP = timedelta(days=10)
 """Asked for again at each pull, so that a changed past value is seen."""
@@ -55,11 +57,15 @@ def pull(
     stored = Stored.of(job)
     addresses = list(dict.fromkeys((one.source, one.symbol) for one in wanted))
     doubted = Doubts()
+    spent = 0.0
     for count, address in enumerate(addresses, start=1):
         asking = sources[address[0]]
         if wish.anyway or asking.local or stored.lacks(job, address):
             start = None if wish.whole else stored.start(address)
-            pulled = ask(job, asking, address, start)
+            begun = time.perf_counter()
+            with about(stage="pull", series=address[1]):
+                pulled = ask(job, asking, address, start)
+            spent += time.perf_counter() - begun
         else:
             pulled = Pulled(asked=False)
         # A file that lacks a symbol is no outage.
@@ -70,6 +76,7 @@ def pull(
                 doubted.answered.add(address[0])
             yield address, pulled
         job.progress("pulling prices", count, len(addresses))
+    LOG.info("pull done", extra={"stage": "pull", "seconds": round(spent, 6)})
     for address, pulled in doubted.found:
         yield address, _doubted(job, address, pulled, others=address[0] in doubted.answered)
 

@@ -7,7 +7,7 @@ goes through the stages from score to commit, and the reporters tell of it at th
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -15,23 +15,27 @@ from forecaster.config import SeriesSettings, near
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.hooks import Executor, RunSummary
 from forecaster.job.account import Account
+from forecaster.job.agenda import Agenda
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
+from forecaster.job.fallback import fallen_back
 from forecaster.job.forecast import forecast
 from forecaster.job.foreign import foreseen
 from forecaster.job.named import require_companions, require_for_series
 from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
 from forecaster.job.prices import Prices
 from forecaster.job.pull import pull
+from forecaster.job.schedule import on_calendars
 from forecaster.job.score import score
 from forecaster.job.settle import Standing, settle
 from forecaster.job.train import train
 from forecaster.job.walk import walk
-from forecaster.job.work import Failed, Item, Work, carried_problem, each, timed
+from forecaster.job.work import Item, Work, carried_problem, each, failed, timed, waits
 from forecaster.ledger import Knowledge, Night
 from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
+from forecaster.logs import LOG, about, stage
 from forecaster.market import Calendar
 
 CHUNK = 64
@@ -42,39 +46,51 @@ def run(
     job: Job,
     *,
     names: Sequence[str] = (),
+    calendars: Collection[str] | None = None,
     as_of: date | None = None,
     forced: str | None = None,
+    wait: bool = True,
 ) -> RunSummary:
-    """Do what is missing: tonight's work, and the initial backfill of new series.
+    """Do what is missing: tonight, what was missed, and the initial backfill of new series.
 
     Args:
         job: settings, ledger, plugins, clock.
         names: only these series.
+        calendars: only series of these calendars, and such as never had a bar.
         as_of: do this session instead of today's; a past one is stored as a backfill.
         forced: "retrain" or "reuse" instead of the program's own decision.
+        wait: until another process that works on this ledger is done.
 
     Raises:
         ConfigError: there is no series, or not that one, or its source or activation is unknown, or
             no series can be forecast as of that session.
+        LedgerError: another process works on this ledger (code "busy"), without `wait`.
     """
-    account = Account()
-    standings = prepare(job, chosen(job, names), account)
-    if as_of is not None:
-        refuse_impossible(job.ledger, standings, as_of, as_of)
-    nights = plan_run(
-        job.ledger,
-        standings,
-        initial_backfill=job.settings.schedule.initial_backfill,
-        as_of=as_of,
-        forced=forced,
-    )
-    walk(job, nights, account, work_night)
+    wanted = chosen(job, names, calendars)
+    with job.alone("run", wait=wait):
+        account = Account()
+        standings = prepare(job, wanted, account)
+        if as_of is not None:
+            refuse_impossible(job.ledger, standings, as_of, as_of)
+        with Agenda.of_job(job, standings, only_some=bool(names or as_of)) as agenda:
+            nights = plan_run(
+                job.ledger,
+                standings,
+                agenda,
+                initial_backfill=job.settings.schedule.initial_backfill,
+                as_of=as_of,
+                forced=forced,
+            )
+            agenda.begin(nights)
+            walk(job, nights, account, work_night)
     kind = "live" if as_of is None or not nights else nights[-1].night.kind
     return account.summary(kind, standings)
 
 
-def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
-    """Return the configured series, or those of the given names."""
+def chosen(
+    job: Job, names: Sequence[str], calendars: Collection[str] | None = None
+) -> list[SeriesSettings]:
+    """Return the configured series, or those of the given names or calendars."""
     known = {one.name: one for one in job.settings.each_series()}
     if not known:
         raise ConfigError(
@@ -89,7 +105,9 @@ def chosen(job: Job, names: Sequence[str]) -> list[SeriesSettings]:
                 remedy=hint or "`forecaster series list` shows them",
                 code="unknown_series",
             )
-    return [known[name] for name in dict.fromkeys(names)] if names else list(known.values())
+    if names:
+        return [known[name] for name in dict.fromkeys(names)]
+    return on_calendars(job.ledger, known.values(), calendars)
 
 
 def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> list[Standing]:
@@ -99,7 +117,8 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
     for series in wanted:
         require_for_series(job.registry, series)
     account.series = len(wanted)
-    standings = settle(job, wanted, pull(job, wanted))
+    with stage("settle"):  # an answer is stored as it comes, before the next one is asked for
+        standings = settle(job, wanted, pull(job, wanted))
     ready = []
     for one in standings:
         account.pulled(one)
@@ -110,25 +129,28 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
 
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
-    for chunk in _chunks(due.turns):
-        start, stamp = time.perf_counter(), job.stamp()  # what is first seen later was not known
-        turns = [_still_completing(turn, account) for turn in chunk]
-        items = begin(job, due.night, turns, prices)
-        items = each(score, items)
-        items = each(decide, items)
-        items = train(items, executor, job)
-        items = each(timed(forecast), items)
-        items = each(timed(calibrate), items)
-        commit(
-            job.ledger,
-            due.night,
-            [item.result() for item in items],
-            stamp,
-            seconds=time.perf_counter() - start,
-            last=chunk[-1] is due.turns[-1],
-            of=due.of,
-        )
-        account.worked(due.night, items)
+    with about(run=f"{due.night.calendar} {due.night.session}"):
+        for chunk in _chunks(due.turns):
+            start, stamp = time.perf_counter(), job.stamp()  # what comes later was not known
+            turns = [_still_completing(turn, account) for turn in chunk]
+            items = begin(job, due.night, turns, prices)
+            items = each(score, items)
+            items = each(decide, items)
+            items = train(items, executor, job)
+            items = each(timed(forecast), items)
+            items = each(timed(calibrate), items)
+            commit(
+                job.ledger,
+                due.night,
+                [item.result() for item in items],
+                stamp,
+                seconds=time.perf_counter() - start,
+                last=chunk[-1] is due.turns[-1],
+                of=due.of,
+                retry_at=due.retry_at,
+            )
+            account.worked(due.night, items)
+        LOG.info("night done", extra={"event": "night", "kind": due.night.kind})
 
 
 def _still_completing(turn: Turn, account: Account) -> Turn:
@@ -166,26 +188,40 @@ def awaited(knowledge: Knowledge, calendar: Calendar) -> list[date]:
 
 def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Item:
     try:
-        calendar = job.calendars.get(night.calendar)
-        past = prices.past(
-            turn.settings,
-            turn.series.instrument,
-            night.session,
-            then=night.kind == "backfill",
-            awaited=awaited(knowledge, calendar),
-        )
-        return Work(
-            turn=turn,
-            night=night,
-            calendar=calendar,
-            past=past,
-            problem=carried_problem(past, turn) or (turn.problem if night.kind == "live" else None),
-            activation=job.registry.activation(turn.settings.model.activation),
-            knowledge=knowledge,
-        )
+        return _known(job, night, turn, knowledge, prices)
     except Exception as error:  # noqa: BLE001  one series must not stop the others
-        failure = foreseen(error)
-        return Failed(turn, _cause(failure, turn, night))
+        why = _cause(foreseen(error), turn, night)
+    if turn.last_try and waits(why):
+        try:
+            return replace(_known(job, night, fallen_back(turn), knowledge, prices), problem=why)
+        except ForecasterError as error:
+            LOG.debug("there is no fallback: %s", error, extra={"series": turn.settings.name})
+    return failed(turn, why)
+
+
+def _known(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Work:
+    """Return what a series knows.
+
+    Raises:
+        ForecasterError: it does not know enough to be forecast.
+    """
+    calendar = job.calendars.get(night.calendar)
+    past = prices.past(
+        turn.settings,
+        turn.series.instrument,
+        night.session,
+        then=night.kind == "backfill",
+        awaited=awaited(knowledge, calendar),
+    )
+    return Work(
+        turn=turn,
+        night=night,
+        calendar=calendar,
+        past=past,
+        problem=carried_problem(past, turn) or (turn.problem if night.kind == "live" else None),
+        activation=job.registry.activation(turn.settings.model.activation),
+        knowledge=knowledge,
+    )
 
 
 def _cause(failure: ForecasterError, turn: Turn, night: Night) -> ForecasterError:

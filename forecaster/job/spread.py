@@ -67,10 +67,7 @@ def spread(work: Work) -> Spread:
     network = work.mean is not None and work.mean.deviations is not None
     asked = "network" if network else settings.intervals.scale
     order = ORDERS[asked]
-    ewma = ewma_scales(
-        work.past.values, settings.intervals.decay, motion=work.motion,
-        horizon=settings.model.horizon,
-    )  # fmt: skip
+    ewma = _plain(work)
     reasons = []
     for head in order[:-1]:
         found = _ask(head, work)
@@ -80,6 +77,17 @@ def spread(work: Work) -> Spread:
         heads = np.maximum(found, NARROWEST * ewma)
         return Spread(order, head, heads, ewma, "; ".join(reasons))
     return Spread(order, "ewma", None, ewma, "; ".join(reasons))
+
+
+def _plain(work: Work) -> Floats:
+    """Return what the EWMA says (H,); of a last value that is old, from its own session on."""
+    settings, values = work.turn.settings, work.past.values
+    # A network that reads carried values has learnt from such; the last value alone has not.
+    stale = 0 if work.network else int(np.argmin(work.past.carried[::-1]))
+    known = values[: len(values) - stale]
+    horizon = settings.model.horizon + stale
+    whole = ewma_scales(known, settings.intervals.decay, motion=work.motion, horizon=horizon)
+    return whole[stale:]
 
 
 def _ask(head: str, work: Work) -> Floats | str:

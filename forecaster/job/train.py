@@ -17,19 +17,25 @@ from forecaster.job.decide import settings_text, shaping_settings
 from forecaster.job.foreign import foreign
 from forecaster.job.past import Past
 from forecaster.job.task import Task, Trained, run_task, series_seed, watching
-from forecaster.job.work import Item, Work, attempt, each
+from forecaster.job.work import Item, Work, apart, attempt
 from forecaster.ledger import Decision, ModelVersion
+from forecaster.logs import stage
 from forecaster.model import Activation, Motion, Network, digest, network_from_bytes
 
 
 def train(items: Sequence[Item], executor: Executor, job: Job) -> list[Item]:
     """Give every series its network: a new one where decided, the stored one otherwise."""
+    with stage("train"):
+        return _trained(items, executor, job)
+
+
+def _trained(items: Sequence[Item], executor: Executor, job: Job) -> list[Item]:
     fitted = list(items)
     wanted = {k: work for k, work in enumerate(items) if isinstance(work, Work) and _retrains(work)}
     tasks = [_task(work, job.registry.places) for work in wanted.values()]
     for k, trained in zip(wanted, _run(executor, tasks, job.progress), strict=True):
         fitted[k] = attempt(partial(_after, trained=trained), wanted[k])
-    return each(_with_stored_model, fitted)
+    return apart(_with_stored_model, fitted)
 
 
 def _retrains(work: Work) -> bool:

@@ -19,6 +19,7 @@ from forecaster.job.panel import prepare_panels
 from forecaster.job.plan import Due
 from forecaster.job.prices import Prices
 from forecaster.ledger import open_ledger
+from forecaster.logs import LOG
 
 WorkNight = Callable[[Job, Due, Prices, Executor, Account], None]
 
@@ -134,6 +135,7 @@ def _walk_shared(
         with _told_as_foreign(executor):
             for done in executor.map(work_share, shares):
                 account.add(done)
+        LOG.info("nights done", extra={"event": "night", "nights": len(block)})
         job.progress("working sessions", start + len(block), len(nights))
 
 
@@ -172,4 +174,4 @@ def _shares(
 
 def _only(due: Due, group: Collection[int]) -> Due:
     turns = tuple(turn for turn in due.turns if turn.series.id in group)
-    return replace(due, turns=turns, of=len(due.turns))
+    return replace(due, turns=turns, of=due.of or len(due.turns))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Literal
 
 from forecaster.errors import DataError, ForecasterError
@@ -23,6 +23,7 @@ from forecaster.ledger import (
     SeriesNight,
 )
 from forecaster.ledger.knowledge import CARRIED
+from forecaster.logs import LOG, stage
 from forecaster.market import Calendar
 from forecaster.model import Activation, Motion, Network
 
@@ -151,25 +152,41 @@ class Failed:
 Item = Work | Failed
 
 
-def each(stage: Callable[[Work], Work], items: Sequence[Item]) -> list[Item]:
+Step = Callable[[Work], Work]
+
+
+def each(step: Step, items: Sequence[Item]) -> list[Item]:
     """Run a stage over many series, each failing alone."""
-    return [item if isinstance(item, Failed) else attempt(stage, item) for item in items]
+    with stage(step.__name__):
+        return apart(step, items)
 
 
-def timed(stage: Callable[[Work], Work]) -> Callable[[Work], Work]:
+def apart(step: Step, items: Sequence[Item]) -> list[Item]:
+    """Take a step for many series, each failing alone."""
+    return [item if isinstance(item, Failed) else attempt(step, item) for item in items]
+
+
+def timed(step: Step) -> Step:
     """Return the stage with the seconds that it takes added to its work."""
 
+    @wraps(step)
     def done(work: Work) -> Work:
         start = time.perf_counter()
-        after = stage(work)
+        after = step(work)
         return replace(after, seconds=after.seconds + time.perf_counter() - start)
 
     return done
 
 
-def attempt(stage: Callable[[Work], Work], item: Work) -> Item:
-    """Run a stage for one series; whatever it raises becomes the outcome of that series alone."""
+def attempt(step: Step, item: Work) -> Item:
+    """Take a step for one series; whatever it raises becomes the outcome of that series alone."""
     try:
-        return stage(item)
+        return step(item)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign activation may raise anything
-        return Failed(item.turn, foreseen(error))
+        return failed(item.turn, foreseen(error))
+
+
+def failed(turn: Turn, why: ForecasterError) -> Failed:
+    """Return a series that goes no further tonight, and say so."""
+    LOG.warning("%s", why, extra={"series": turn.settings.name, "code": why.code})
+    return Failed(turn, why)

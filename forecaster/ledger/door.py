@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from forecaster.errors import LedgerError
 from forecaster.ledger import engine as engines
-from forecaster.ledger import upgrade
+from forecaster.ledger import revision, upgrade
 
 Key = TypeVar("Key", int, str)
 
@@ -65,6 +65,7 @@ def open_ledger(url: str, *, create: bool = False) -> Ledger:
         ConfigError: the URL is none, or its driver is not installed.
     """
     parsed = engines.parse_url(url)
+    engines.refuse_remains(parsed)
     if engines.is_missing(parsed):
         if not create:
             raise LedgerError(
@@ -72,11 +73,11 @@ def open_ledger(url: str, *, create: bool = False) -> Ledger:
                 remedy="run `forecaster run` or `forecaster db upgrade` to create it",
                 code="no_database",
             )
-        engines.create_file(parsed)
-    found = upgrade.look(parsed)
+        upgrade.create(parsed)
+    found = revision.look(parsed)
     if create and found is None:
-        _, found = upgrade.upgrade(parsed)
-    upgrade.require_head(parsed, found)
+        found = upgrade.upgrade(parsed).after
+    revision.require_head(parsed, found)
     return Ledger(engines.make_engine(parsed))
 
 

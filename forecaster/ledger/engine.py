@@ -1,6 +1,5 @@
 """Engines and transactions: what it takes for SQLite never to lock and never to lose a commit."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,13 +12,17 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 
 from forecaster.errors import ConfigError, LedgerError
+from forecaster.ledger.files import beside
 
 PRAGMAS = (
     "synchronous=FULL",  # a few commits a day: durability over speed
     "busy_timeout=30000",
     "trusted_schema=OFF",
+    "cell_size_check=ON",  # a damaged page is told of when it is read
     "journal_size_limit=67108864",
 )
+
+RESTORE = "restore a backup: forecaster db restore FILE"
 
 PATIENCE = 30.0  # seconds to wait for another program's lock
 
@@ -105,21 +108,22 @@ def reading(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "postgresql":
         # By default each statement there would see what was committed just before it.
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with _plain_errors(engine), engine.connect() as connection:
+    with plain_errors(engine), engine.connect() as connection:
         yield connection.execution_options(**options)
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: one at a time, all or nothing."""
-    with _plain_errors(engine), engine.begin() as connection:
+    with plain_errors(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
         yield connection
 
 
 @contextmanager
-def _plain_errors(engine: Engine) -> Iterator[None]:
+def plain_errors(engine: Engine) -> Iterator[None]:
+    """Raise what the database refuses as a LedgerError: one line, without values."""
     try:
         yield
     except DBAPIError as error:
@@ -147,8 +151,10 @@ def _cause(error: DBAPIError) -> str:
 def _remedy(error: DBAPIError) -> str:
     cause = _cause(error)
     known = {
-        "not a database": "it is not a forecaster database, or damaged: restore a backup",
-        "malformed": "the file is damaged: restore a backup",
+        "not a database": f"it is not a forecaster database, or damaged: {RESTORE}",
+        "malformed": f"the file is damaged: {RESTORE}",
+        "Could not decode": f"the file is damaged: {RESTORE}",
+        "disk I/O": "the disk or its file system failed: see the system's log, then run again",
         "disk is full": "free some space and run again: nothing was half-written",
         "readonly": "make the file and its folder writable",
         "read-only": "make the file and its folder writable",
@@ -161,28 +167,44 @@ def _remedy(error: DBAPIError) -> str:
     )
 
 
-def create_file(url: URL) -> None:
-    """Create the SQLite file readable by its owner only; WAL files take its mode.
+def is_missing(url: URL) -> bool:
+    """Tell whether there is no SQLite file."""
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
+
+
+def refuse_remains(url: URL) -> None:
+    """Refuse what is left of a ledger: nothing here would ever make an empty file.
 
     Raises:
-        LedgerError: the folder is missing or cannot be written.
+        LedgerError: the file is empty, or missing with its last transactions still beside it.
     """
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return
-    path = Path(url.database)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise LedgerError(
-            f"cannot write database {path}: {error.strerror}",
-            remedy="choose a folder that exists and can be written ([database] url)",
-            code="unwritable",
-        ) from error
-
-
-def is_missing(url: URL) -> bool:
-    """Tell whether there is no SQLite file, or only an empty one."""
     if url.get_backend_name() != "sqlite":
-        return False
+        return
     path = Path(url.database or "")
-    return not path.exists() or path.stat().st_size == 0
+    wal, _, journal = beside(path)  # what is shared is of no use without them
+    left = [name for name in (wal, journal) if name.is_file() and name.stat().st_size]
+    if path.is_file() and not path.stat().st_size:
+        raise LedgerError(
+            f"database {path} is an empty file: what it held is gone",
+            remedy="restore a backup: forecaster db restore FILE; or remove it to begin anew",
+            code="damaged",
+        )
+    if left and not path.exists():
+        raise LedgerError(
+            f"database {path} is gone, and {left[0].name} beside it holds what was stored last",
+            remedy="put the file back or restore a backup: forecaster db restore FILE; or remove "
+            f"{left[0].name} to begin anew",
+            code="damaged",
+        )
+
+
+def refuse_server(url: URL, instead: str) -> None:
+    """Refuse PostgreSQL where a file is needed, naming the command that does it there."""
+    if url.get_backend_name() == "sqlite":
+        return
+    plain = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    ).render_as_string()
+    raise LedgerError(
+        f"{shown(url)} is not a file", remedy=f"use {instead} '{plain}'", code="not_a_file"
+    )

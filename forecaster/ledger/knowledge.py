@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import date
 from typing import TypeVar
 
-from sqlalchemy import Connection, Select, Table, case, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, select
 
 from forecaster.ledger.door import Ledger, of_backtest, parts
 from forecaster.ledger.lessons import lessons_by_then
@@ -82,7 +82,7 @@ def _pending(
     rows = connection.execute(
         select(f.series_id, f.id, f.kind, f.cutoff, f.horizon, f.target_session, f.mean, f.lo80,
                f.hi80, f.lo95, f.hi95, f.baseline,
-               case((night_of.reason_code == CARRIED, f.basis)), f.network_move, f.unit,
+               case((_on_older_price(), f.basis)), f.network_move, f.unit,
                f.head_scale, f.ewma_scale)
         .join(awaiting, awaiting.c.forecast_id == f.id)
         .outerjoin(run_series, (night_of.run_id == f.run_id)
@@ -99,6 +99,11 @@ def _pending(
         series_id, *facts = row
         found[series_id].append(Pending(*facts))
     return found
+
+
+def _on_older_price() -> ColumnElement[bool]:
+    fallen = (forecast.c.status == "fallback") & (forecast.c.carried > 0)
+    return (run_series.c.reason_code == CARRIED) | fallen
 
 
 def _states(

@@ -2,20 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    case,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Connection, insert, select, update
 
 from forecaster.ledger.door import Ledger, fields, insert_new, of_backtest, parts, upsert
+from forecaster.ledger.endings import counted, ending
 from forecaster.ledger.knowledge import select_finished
 from forecaster.ledger.records import Night, SeriesNight, Stamp
 from forecaster.ledger.schema import (
@@ -30,6 +23,7 @@ from forecaster.ledger.schema import (
     series,
 )
 from forecaster.ledger.scores import store_scores
+from forecaster.logs import stage
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,7 @@ def commit(
     seconds: float,
     last: bool,
     of: int | None = None,
+    retry_at: datetime | None = None,
 ) -> int:
     """Store what a night adds for some series, and return the run's id.
 
@@ -67,8 +62,9 @@ def commit(
         last: these are the last of the night: the run's end state goes with them.
         of: how many series the night has, if other processes work the rest of them: whoever stores
             the last one stores the end state, so that no kill can come between.
+        retry_at: when what is deferred is tried again; None if this was the last attempt.
     """
-    with ledger.writing() as connection:
+    with stage("commit"), ledger.writing() as connection:
         storing = Storing(
             connection,
             night,
@@ -83,7 +79,7 @@ def commit(
         _store_forecasts(storing, fresh, model_ids)
         store_scores(connection, night, fresh, stamp)
         _store_outcomes(storing, fresh)
-        _end(storing, seconds=seconds, last=last, of=of)
+        _end(storing, seconds=seconds, last=last, of=of, retry_at=retry_at)
     return storing.run_id
 
 
@@ -212,33 +208,12 @@ def _store_outcomes(storing: Storing, fresh: Sequence[SeriesNight]) -> None:
         )
 
 
-def _end(storing: Storing, *, seconds: float, last: bool, of: int | None) -> None:
+def _end(
+    storing: Storing, *, seconds: float, last: bool, of: int | None, retry_at: datetime | None
+) -> None:
     changes: dict[Any, Any] = {"seconds": run.c.seconds + seconds}
-    standing = _standing().label("standing")  # by its name, or PostgreSQL sees two expressions
-    counted = storing.connection.execute(
-        select(standing, func.count())
-        .where(run_series.c.run_id == storing.run_id)
-        .group_by(standing)
-    )
-    counts = {row[0]: row[1] for row in counted}
-    ended = last if of is None else sum(counts.values()) >= of
-    if ended:
-        changes["state"] = end_state(counts)
-        changes["finished_at"] = storing.stamp.now
+    counts = counted(storing.connection, storing.run_id)
+    if last if of is None else sum(counts.values()) >= of:
+        now = storing.stamp.now
+        changes |= ending(storing.connection, storing.run_id, counts, now, retry_at)
     storing.connection.execute(update(run).where(run.c.id == storing.run_id).values(changes))
-
-
-def _standing() -> ColumnElement[str]:
-    """A series' status; `strained` where it is done in spite of a problem."""
-    status, well = run_series.c.status, run_series.c.reason_code == "ok"
-    return case(((status == "done") & ~well, literal_column("'strained'")), else_=status)
-
-
-def end_state(counts: dict[str, int]) -> str:
-    """Return done, degraded, deferred (none is done, all wait) or failed, from counts of series."""
-    good = counts.get("done", 0)
-    if good == sum(counts.values()):
-        return "done"
-    if good or counts.get("strained") or counts.get("fallback"):
-        return "degraded"
-    return "failed" if counts.get("failed") else "deferred"

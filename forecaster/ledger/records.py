@@ -9,6 +9,9 @@ from forecaster.ledger.states import Gate, Lesson, Tracker
 
 Kind = Literal["live", "backfill", "backtest"]
 
+LONGEST_REASON = 500
+"""Letters of why a run is as it is."""
+
 
 @dataclass(frozen=True)
 class Instrument:

@@ -1,125 +1,96 @@
-"""The schema's version: create, upgrade, and refuse what this program does not know."""
+"""Bring a database to the newest schema, or make one: whole or not at all."""
 
-import importlib.resources
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from forecaster.errors import LedgerError
-from forecaster.ledger.engine import make_engine, reading, shown, writing
-from forecaster.ledger.schema import HEAD, metadata
+from forecaster.ledger.backup import back_up_before
+from forecaster.ledger.engine import is_missing, make_engine, refuse_remains, shown, writing
+from forecaster.ledger.files import partial, place
+from forecaster.ledger.revision import alembic_config, look, refuse_unknown, revision_of
+from forecaster.ledger.schema import HEAD
 
-if TYPE_CHECKING:
-    from alembic.config import Config
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What an upgrade did.
+
+    Attributes:
+        before: the schema that the database had, None where there was none.
+        after: the schema that it has.
+        backup: the copy of the database as it was before; in PostgreSQL there is none.
+    """
+
+    before: str | None
+    after: str
+    backup: Path | None = None
 
 
-def current(engine: Engine) -> str | None:
-    """Return the revision the database is at, None when it is empty.
+def upgrade(url: URL) -> Upgrade:
+    """Bring the database to the newest schema in one transaction, or make a missing one.
+
+    An SQLite database that holds a ledger is copied first, while nobody else can write.
 
     Raises:
-        LedgerError: it has tables, and does not say of which schema. In PostgreSQL, where programs
-            share a database, only tables of our names count.
+        LedgerError: the database is newer than this program, damaged, or cannot be copied.
     """
-    with reading(engine) as connection:
-        names = inspect(connection).get_table_names()
-        if "alembic_version" in names:
-            query = text("SELECT version_num FROM alembic_version")
-            found = connection.execute(query).scalar()
-            if found is not None:
-                return str(found)
-    ours = metadata.tables.keys()
-    shared = engine.dialect.name == "postgresql"
-    strange = sorted(name for name in names if name in ours or not shared)
-    if strange:
-        raise LedgerError(
-            f"database {shown(engine.url)} has a table {strange[0]} but does not say of which "
-            "schema: it is another program's, or damaged",
-            remedy="name another database, or restore a backup",
-            code="unknown_schema",
-        )
-    return None
-
-
-def look(url: URL) -> str | None:
-    """Return the revision of a database that may be anyone's, changing nothing about the file."""
-    engine = make_engine(url, ours=False)
-    try:
-        return current(engine)
-    finally:
-        engine.dispose()
-
-
-def upgrade(url: URL) -> tuple[str | None, str]:
-    """Bring the database to the newest schema in one transaction; return the two revisions.
-
-    Raises:
-        LedgerError: the database is newer than this program.
-    """
-    from alembic import command  # noqa: PLC0415  0.1 s that only this needs
-
+    refuse_remains(url)
+    if is_missing(url):
+        create(url)
+        return Upgrade(None, HEAD)
     before = look(url)
-    _refuse_unknown(before, url)
+    refuse_unknown(before, url)
     engine = make_engine(url, foreign_keys=False)
     try:
         with writing(engine) as connection:
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            if engine.dialect.name == "sqlite":
-                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-                if broken:
-                    raise LedgerError(
-                        f"migration left {len(broken)} rows without their parent in {shown(url)}",
-                        remedy="nothing was changed: report this with `forecaster db check --json`",
-                    )
+            # Another program may have upgraded it before this one got the lock.
+            then = revision_of(connection)
+            backup = None
+            if then not in (None, HEAD) and engine.dialect.name == "sqlite":
+                backup = back_up_before(url, HEAD).path
+            _migrate(connection, url)
     finally:
         engine.dispose()
-    return before, HEAD
+    return Upgrade(before, HEAD, backup)
 
 
-def require_head(url: URL, found: str | None) -> None:
-    """Refuse a database of another schema, naming the command to run."""
-    if found == HEAD:
-        return
-    if found is None:
-        raise LedgerError(
-            f"{shown(url)} holds no forecaster tables",
-            remedy="run `forecaster db upgrade` to create them",
-            code="no_schema",
-        )
-    _refuse_unknown(found, url)
-    raise LedgerError(
-        f"database {shown(url)} has schema {found}, this program needs {HEAD}",
-        remedy="run `forecaster db upgrade`",
-        code="old_schema",
-    )
+def create(url: URL) -> None:
+    """Make a missing SQLite database; nobody ever sees it unfinished.
+
+    Raises:
+        LedgerError: what is left of a ledger is there, or the folder cannot be written.
+    """
+    path = Path(url.database or "")
+    with partial(path, wait=True) as unfinished:
+        refuse_remains(url)
+        if path.exists():
+            return  # another program made it meanwhile
+        engine = make_engine(
+            url.set(database=str(unfinished)), foreign_keys=False, ours=False
+        )  # without a WAL: it becomes one file
+        try:
+            with writing(engine) as connection:
+                _migrate(connection, url)
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError):  # a program of another kind was faster
+            place(unfinished, path, replace=False)
 
 
-def _refuse_unknown(found: str | None, url: URL) -> None:
-    if found is not None and found not in known_revisions():
-        raise LedgerError(
-            f"database {shown(url)} has schema {found}, which this program (schema {HEAD}) does "
-            "not know: a newer program made it",
-            remedy="upgrade the program: pip install --upgrade forecaster",
-            code="newer_schema",
-        )
+def _migrate(connection: Connection, url: URL) -> None:
+    from alembic import command  # noqa: PLC0415  0.1 s that only this needs
 
-
-def known_revisions() -> list[str]:
-    """Return every revision that ships with this program, newest first."""
-    from alembic.script import ScriptDirectory  # noqa: PLC0415  only on the way to an error
-
-    scripts = ScriptDirectory.from_config(alembic_config())
-    return [script.revision for script in scripts.walk_revisions()]
-
-
-def alembic_config() -> "Config":
-    """Return Alembic's configuration, made in code: there is no ini file to ship or lose."""
-    from alembic.config import Config  # noqa: PLC0415  0.1 s that only upgrades need
-
-    config = Config()
-    # The package:folder form fails in an editable install whose folder has another name.
-    folder = str(importlib.resources.files("forecaster.migrations"))
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    return config
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise LedgerError(
+                f"migration left {len(broken)} rows without their parent in {shown(url)}",
+                remedy="nothing was changed: report this with `forecaster db check --json`",
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Thread
@@ -95,8 +96,22 @@ def end_with(lifeline: Connection) -> None:
     """End this process, a worker, as soon as nobody holds the other end of the pipe."""
     from multiprocessing.connection import wait  # noqa: PLC0415
 
+    if sys.platform == "linux":
+        _killed_at_the_end_of(lifeline.fileno())
+
     def watch() -> None:
         wait([lifeline])  # nothing is ever sent: this returns at the end of file
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()
+
+
+def _killed_at_the_end_of(pipe: int) -> None:
+    """Have the kernel watch: within a loop in C no thread of Python's gets its turn."""
+    from fcntl import F_SETFL, F_SETOWN, F_SETSIG, fcntl  # noqa: PLC0415
+
+    # Opened anew: what is set would otherwise be set for all workers, and the last one be told.
+    own = os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl(own, F_SETOWN, os.getpid())
+    fcntl(own, F_SETSIG, signal.SIGKILL)
+    fcntl(own, F_SETFL, os.O_ASYNC | os.O_NONBLOCK)

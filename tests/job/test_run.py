@@ -279,34 +279,49 @@ def test_late_bar_defers_the_night(feed: Project) -> None:
     assert feed.sql("SELECT state FROM run") == [("done",)]
 
 
-def test_year_of_downtime_is_caught_up(feed: Project) -> None:
-    """After 250 missed sessions one run scores every outcome and forecasts from today."""
+@pytest.mark.parametrize(("catch_up", "worked"), [('"latest"', 1), ("3", 3), ('"all"', 250)])
+def test_year_of_downtime_is_caught_up(feed: Project, catch_up: str, worked: int) -> None:
+    """After 250 missed sessions all, some or the latest are worked; each is accounted for."""
     days = xnys("2022-01-03", "2023-06-30")
     closes = walk(len(days))
-    feed.follow("A", source="feed", settings="[schedule]\ninitial_backfill = 5")
+    schedule = f"[schedule]\ninitial_backfill = 5\ncatch_up = {catch_up}"
+    feed.follow("A", source="feed", settings=schedule)
     feed.quote("A", days, closes)
     feed.run(evening(days[99]))
     waiting = feed.sql("SELECT count(*) FROM awaiting")[0][0]
     assert waiting == 6
     summary = feed.run(evening(days[349]))
-    assert (summary.status, summary.sessions, summary.scored) == ("done", 1, waiting)
-    assert summary.seconds < 5
+    assert (summary.status, summary.sessions) == ("done", worked)
+    assert summary.scored == waiting + 3 * (worked - 1) - sum(range(min(worked, 3)))
     assert feed.sql("SELECT max(cutoff) FROM forecast") == [(days[349].isoformat(),)]
+    told = feed.sql(
+        "SELECT session, kind, state, late, reason_code FROM run_history WHERE session > ?"
+        " ORDER BY session",
+        days[99].isoformat(),
+    )
+    late = ("backfill", "done", 1, "ok")
+    missed = ("backfill", "missed", 1, "catch_up")
+    rows = [missed] * (250 - worked) + [late] * (worked - 1)
+    ago = [(day.isoformat(), *row) for day, row in zip(days[100:349], rows, strict=True)]
+    assert told == [*ago, (days[349].isoformat(), "live", "done", 0, "ok")]
 
 
-def test_downtime_longer_than_the_history_loses_no_outcome(feed: Project) -> None:
+@pytest.mark.parametrize("catch_up", ['"latest"', '"all"'])
+def test_downtime_longer_than_the_history_loses_no_outcome(feed: Project, catch_up: str) -> None:
     """An outcome is scored even when its session is older than all that training may see."""
     days = xnys("2022-01-03", "2023-06-30")
     feed.quote("A", days, walk(len(days)))
-    feed.follow("A", source="feed", settings="[schedule]\ninitial_backfill = 5")
+    schedule = f"[schedule]\ninitial_backfill = 5\ncatch_up = {catch_up}"
+    feed.follow("A", source="feed", settings=schedule)
     text = (feed.folder / "config.toml").read_text()
     feed.configure(text.replace("[model]", "[model]\nhistory = 60"))
     feed.run(evening(days[99]))
     summary = feed.run(evening(days[349]))
-    assert (summary.status, summary.scored) == ("done", 6)
-    assert feed.sql("SELECT target_session FROM awaiting ORDER BY 1") == [
+    assert summary.status == "done"
+    assert summary.scored == 6 + (0 if "latest" in catch_up else 249 * 3 - 3)
+    assert set(feed.sql("SELECT target_session FROM awaiting ORDER BY 1")) == {
         (day.isoformat(),) for day in get_calendar("XNYS").after(days[349], 3)
-    ]
+    }
 
 
 def test_hole_in_what_is_due_changes_no_number(project: Project) -> None:

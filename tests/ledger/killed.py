@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Engine, event, inspect
 
 from forecaster.ledger.engine import make_engine, parse_url
+from forecaster.ledger.revision import current
 from forecaster.ledger.schema import HEAD
-from forecaster.ledger.upgrade import current, upgrade
+from forecaster.ledger.upgrade import upgrade
 
 
 @contextmanager

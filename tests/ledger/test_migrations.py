@@ -17,8 +17,9 @@ from sqlalchemy import Connection, inspect, text
 from forecaster.errors import ConfigError, ForecasterError, LedgerError
 from forecaster.ledger import Ledger, open_ledger
 from forecaster.ledger.engine import make_engine, parse_url, reading, writing
+from forecaster.ledger.revision import alembic_config, known_revisions
 from forecaster.ledger.schema import HEAD, metadata
-from forecaster.ledger.upgrade import alembic_config, known_revisions, upgrade
+from forecaster.ledger.upgrade import Upgrade, upgrade
 
 from .killed import failing, tables
 from .shapes import VIEWS, shape
@@ -149,7 +150,7 @@ def test_upgrading_twice_changes_nothing(ledger: Ledger) -> None:
     [one] = add_series(ledger, "a")
     store(ledger, live(0), worked(ledger, live(0), one))
     before = contents(ledger)
-    assert upgrade(ledger.url) == (HEAD, HEAD)
+    assert upgrade(ledger.url) == Upgrade(HEAD, HEAD)
     assert contents(ledger) == before
 
 
@@ -210,13 +211,55 @@ def test_a_blank_server_database_is_refused_by_readers(postgresql: Any) -> None:
     assert error.code == "no_schema"
 
 
-def test_an_empty_file_is_a_missing_database(tmp_path: Path) -> None:
-    """A file of no bytes is refused by readers and filled by writers."""
+@pytest.mark.parametrize("create", [True, False])
+def test_an_empty_file_is_no_beginning(tmp_path: Path, create: bool) -> None:
+    """Nothing of ours is ever empty: what a file of no bytes held is gone, and not in silence."""
     path = tmp_path / "empty.db"
     path.touch()
-    assert refusal(f"sqlite:///{path}", create=False).code == "no_database"
-    with open_ledger(f"sqlite:///{path}", create=True) as ledger:
+    error = refusal(f"sqlite:///{path}", create=create)
+    assert error.code == "damaged"
+    assert "forecaster db restore" in error.remedy
+    assert "begin anew" in error.remedy
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_log_without_its_database_is_no_beginning(tmp_path: Path, end: str, create: bool) -> None:
+    """SQLite would take it away in silence, with what was stored last."""
+    (tmp_path / f"gone.db{end}").write_bytes(b"what was stored last")
+    error = refusal(f"sqlite:///{tmp_path / 'gone.db'}", create=create)
+    assert error.code == "damaged"
+    assert f"gone.db{end}" in error.message
+    assert (tmp_path / f"gone.db{end}").read_bytes() == b"what was stored last"
+
+
+def test_a_lock_or_backup_beside_a_missing_database_hinders_nothing(tmp_path: Path) -> None:
+    """Who takes the database away begins anew."""
+    for name in ("new.db.run.lock", "new.db.before-0005", "new.db-shm", "new.db-wal"):
+        (tmp_path / name).write_bytes(b"" if name.endswith("-wal") else b"x")
+    with open_ledger(f"sqlite:///{tmp_path / 'new.db'}", create=True) as ledger:
         assert not any(contents(ledger).values())
+
+
+def test_a_database_that_lost_its_tables_is_no_beginning(tmp_path: Path) -> None:
+    """A first page that says there are no tables, before many pages: damaged, and left alone."""
+    path = tmp_path / "ledger.db"
+    open_ledger(f"sqlite:///{path}", create=True).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    broken = bytearray(path.read_bytes())
+    broken[100:108] = b"\x0d\0\0\0\0\x10\0\0"  # a leaf without a cell
+    path.write_bytes(broken)
+    error = refusal(f"sqlite:///{path}", create=True)
+    assert error.code == "damaged"
+    assert path.read_bytes() == bytes(broken)
+
+
+def test_a_revision_that_is_none_is_damage(own_ledger: Ledger, blank_url: str) -> None:
+    """What no program ever wrote is not taken for a newer schema."""
+    set_revision(own_ledger, "UPDATE alembic_version SET version_num = '00q4'")
+    assert refusal(blank_url, create=True).code == "damaged"
 
 
 @pytest.mark.parametrize("create", [True, False])

@@ -13,7 +13,8 @@ from forecaster.ledger.check import check_ledger
 from forecaster.ledger.history import read_view
 from forecaster.ledger.instruments import read_series
 from forecaster.ledger.knowledge import finished_nights, read_knowledge
-from forecaster.ledger.nights import commit, end_state
+from forecaster.ledger.endings import end_state
+from forecaster.ledger.nights import commit
 from forecaster.ledger.schema import model_version
 
 from .killed import failing

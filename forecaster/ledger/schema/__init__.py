@@ -18,6 +18,7 @@ from forecaster.ledger.schema.prices import (
 )
 from forecaster.ledger.schema.runs import (
     backtest,
+    daemon,
     decision,
     model_version,
     program,
@@ -38,7 +39,7 @@ from forecaster.ledger.schema.words import (
     VERSIONS,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration: what a database must be at for this program to use it."""
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "backtest",
     "backtest_result",
     "bar",
+    "daemon",
     "decision",
     "forecast",
     "gate",

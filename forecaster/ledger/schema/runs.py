@@ -4,7 +4,7 @@ from sqlalchemy import Column, Index, LargeBinary, Text, UniqueConstraint, func,
 
 from forecaster.ledger.columns import finite, key, need, one_of, ref, table
 from forecaster.ledger.schema.words import KINDS, STATES, VERSIONS
-from forecaster.ledger.types import Moment, Real, Session, Whole
+from forecaster.ledger.types import Flag, Moment, Real, Session, Whole
 
 backtest = table(
     "backtest",
@@ -34,16 +34,38 @@ run = table(
     need("calendar", Text),
     need("session", Session),
     need("state", Text),
-    need("started_at", Moment),
+    # Nothing is begun yet of a pending one, and never of a missed one.
+    Column("started_at", Moment),
     Column("finished_at", Moment),
     # Time spent working, summed over the attempts.
     need("seconds", Real),
+    # When the schedule wanted it; nothing did of an initial backfill and what was asked for.
+    Column("due_at", Moment),
+    need("late", Flag, server_default=text("0")),
+    need("attempts", Whole, server_default=text("0")),
+    Column("next_attempt_at", Moment),
+    need("reason_code", Text, server_default=text("''")),
+    need("reason", Text, server_default=text("''")),
     *finite("seconds"),
     one_of("kind", *KINDS),
     one_of("state", *STATES),
     Index("uq_run_night", "kind", func.coalesce(text("backtest_id"), 0), "calendar", "session",
           unique=True),
+    Index("ix_run_due", "calendar", "due_at"),
 )  # fmt: skip
+
+# The one daemon of this database, or the last one there was.
+daemon = table(
+    "daemon",
+    key(),
+    need("host", Text),
+    need("pid", Whole),
+    need("version", Text),
+    need("started_at", Moment),
+    need("ticked_at", Moment),
+    Column("stopped_at", Moment),
+    need("problem", Text),
+)
 
 run_series = table(
     "run_series",

@@ -1,0 +1,141 @@
+"""The daemon's body: one scheduler, one tick a minute, until a signal ends it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Thread
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from forecaster.config import Settings
+from forecaster.daemon.child import Child, Ending, Errand
+from forecaster.daemon.notify import Notifier
+from forecaster.daemon.watch import Start, Watch, Working
+from forecaster.errors import ForecasterError
+from forecaster.job.context import system_clock
+from forecaster.ledger import open_ledger
+from forecaster.ledger.claim import claim
+from forecaster.ledger.pulse import beat
+from forecaster.ledger.runs import interrupt
+from forecaster.logs import LOG, relay, start_logging
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.blocking import BlockingScheduler
+
+TICK = 60
+"""Seconds from one look at the schedule to the next."""
+
+CHILD_ENDS = 5.0
+"""Seconds that a child has to end; then it is killed."""
+
+ALL_ENDS = 8.0
+"""Seconds that everything has to end: who sends SIGTERM waits ten before sending SIGKILL."""
+
+
+def start_child(errand: Errand, ended: Callable[[Ending], None]) -> Working:
+    """Start a process that does an errand."""
+    return Child(errand, relay=relay, ended=ended, deadline=60.0 * errand.settings.daemon.deadline)
+
+
+def serve(
+    load: Callable[[], Settings],
+    *,
+    plugins: tuple[str, ...] | None,
+    clock: Callable[[], datetime] = system_clock,
+    start: Start = start_child,
+    every: float = TICK,
+) -> NoReturn:
+    """Run the daily job for ever; a signal ends the process, with exit code 0.
+
+    Args:
+        load: reads the configuration.
+        plugins: the only plugins or distributions that may load; None allows all.
+        clock: what time it is.
+        start: of a child.
+        every: seconds from one look at the schedule to the next.
+
+    Raises:
+        ForecasterError: the configuration or the database cannot be used, or another daemon runs.
+    """
+    settings = load()
+    with ExitStack() as held:
+        url = settings.database_url()
+        held.enter_context(claim(url, "daemon", what="daemon", wait=False))
+        ledger = held.enter_context(open_ledger(url, create=True))
+        _start_logging(settings)
+        notifier = Notifier()
+        watch = Watch(load, settings, ledger, start, clock, plugins)
+        scheduler = _scheduler(watch, notifier, every)
+        _end_on_signals(scheduler)
+        LOG.info("the daemon begins", extra={"pid": os.getpid(), "database": ledger.place})
+        notifier.ready()
+        scheduler.start()  # until a signal
+        notifier.stopping()
+        ending = Thread(target=_end, args=(watch,), daemon=True)
+        ending.start()
+        ending.join(ALL_ENDS)
+        # A tick that waits for a locked database would keep this process alive: nothing of it
+        # is needed any more.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _start_logging(settings: Settings) -> None:
+    log = settings.daemon.log
+    start_logging(
+        settings.folder / log if log else None,
+        settings.daemon.log_size,
+        stream=sys.stderr,
+        terminal=sys.stderr.isatty(),
+    )
+
+
+def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingScheduler":
+    """Return the scheduler: in memory, one job, never skipped for being late, never twice."""
+    from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: PLC0415  only daemons need it
+    from apscheduler.jobstores.memory import MemoryJobStore  # noqa: PLC0415
+    from apscheduler.schedulers.blocking import BlockingScheduler  # noqa: PLC0415
+
+    def tick() -> None:
+        if watch.tick():
+            notifier.watchdog()
+
+    scheduler = BlockingScheduler(
+        timezone="UTC",
+        jobstores={"default": MemoryJobStore()},
+        executors={"default": ThreadPoolExecutor(1)},
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
+    at_once = datetime.now(UTC)
+    scheduler.add_job(tick, "interval", seconds=every, id="tick", next_run_time=at_once)
+    return scheduler
+
+
+def _end_on_signals(scheduler: "BlockingScheduler") -> None:
+    """End the scheduler at SIGTERM and SIGINT, whatever this thread holds at that moment."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        Thread(target=scheduler.shutdown, kwargs={"wait": False}, daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _end(watch: Watch) -> None:
+    """Leave the ledger as the next start expects it."""
+    watch.stopping = True
+    child = watch.child
+    if child is not None and child.alive:
+        child.stop(within=CHILD_ENDS)
+    now = watch.clock()
+    try:
+        interrupt(watch.ledger, now, "stopped", "the daemon was stopped before it was done")
+        beat(watch.ledger, replace(watch.pulse, stopped_at=now))
+    except ForecasterError as error:  # the next start finds out by itself
+        LOG.error("%s", error, extra={"code": error.code})
+    LOG.info("the daemon ends")

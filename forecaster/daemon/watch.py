@@ -1,0 +1,219 @@
+"""What the daemon does every minute: see what is due, and see to it that a child does it.
+
+Nothing here trains or fetches. What is due is decided by the calendars and the ledger, so that a
+minute that is missed, or a daemon that is started anew, changes nothing.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from threading import RLock
+from typing import Protocol
+
+from forecaster import __version__
+from forecaster.config import Settings
+from forecaster.daemon.child import Ending, Errand
+from forecaster.errors import ForecasterError, LedgerError
+from forecaster.job.schedule import (
+    LADDER,
+    LATE,
+    Arrivals,
+    next_attempt,
+    sessions_due,
+    unknown_series,
+)
+from forecaster.ledger import Ledger
+from forecaster.ledger.claim import holder
+from forecaster.ledger.pulse import Pulse, beat
+from forecaster.ledger.runs import Run, give_back, open_runs, put_on_schedule, reopen, take_back
+from forecaster.logs import LOG
+from forecaster.market import Calendars
+
+STEP = timedelta(days=1)
+"""By which the clock may lag behind what the ledger says without anybody being told."""
+
+
+class Working(Protocol):
+    """A child at work."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still at work."""
+
+    def stop(self, within: float) -> None:
+        """End it, within so many seconds."""
+
+
+Start = Callable[[Errand, Callable[[Ending], None]], Working]
+"""Starts a child with an errand; at its end it tells of that."""
+
+
+@dataclass(eq=False)
+class Watch:
+    """The daemon's mind.
+
+    Attributes:
+        load: reads the configuration anew, or raises ConfigError.
+        settings: in force.
+        ledger: open.
+        start: of a child.
+        clock: what time it is.
+        plugins: the only ones that may load; None for all.
+        pulse: what it last said of itself.
+        child: at work, or the last one.
+        stopping: nothing is begun any more.
+        strangers: when series that never had a bar are asked for again, and how often they were.
+    """
+
+    load: Callable[[], Settings]
+    settings: Settings
+    ledger: Ledger
+    start: Start
+    clock: Callable[[], datetime]
+    plugins: tuple[str, ...] | None = None
+    pulse: Pulse = field(init=False)
+    child: Working | None = None
+    strangers: tuple[datetime, int] | None = None
+    troubles: dict[str, str] = field(default_factory=dict)
+    stopping: bool = False
+    _lock: RLock = field(default_factory=RLock)
+
+    def __post_init__(self) -> None:
+        now = self.clock()
+        self.pulse = Pulse(socket.gethostname(), os.getpid(), __version__, now, now)
+        self.calendars = Calendars(self.settings.amendments())
+
+    def tick(self) -> bool:
+        """Look once; return whether the ledger can be used."""
+        with self._lock:
+            self._reload()
+            try:
+                self._look()
+            except ForecasterError as error:
+                self._trouble("ledger" if isinstance(error, LedgerError) else "schedule", error)
+                return not isinstance(error, LedgerError)
+            except Exception:  # noqa: BLE001  the next minute looks again; a watchdog hears of it
+                LOG.exception("a tick failed")
+                return False
+            return True
+
+    def _look(self) -> None:
+        now = self.clock()
+        for one in take_back(self.ledger, now):
+            LOG.warning(
+                "not due yet: the clock was ahead", extra={"run": f"{one.calendar} {one.session}"}
+            )
+        arrivals = self._arrivals(now)
+        self._note(arrivals)
+        before = self.pulse.ticked_at
+        back = f"the clock went back from {before:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC"
+        self._trouble("clock", back if now < before - STEP else None)
+        self.pulse = replace(self.pulse, ticked_at=now, problem="; ".join(self.troubles.values()))
+        beat(self.ledger, self.pulse)
+        self._trouble("ledger", None)
+        self._trouble("schedule", None)
+        if self.stopping or (self.child is not None and self.child.alive):
+            return
+        due = {one.calendar for one in open_runs(self.ledger) if one.is_due(now)}
+        if (due & arrivals.newest.keys() or self._has_strangers(now)) and not self._is_busy():
+            calendars = tuple(sorted(due & arrivals.newest.keys()))
+            LOG.info("beginning", extra={"calendars": list(calendars)})
+            errand = Errand(self.settings, calendars, self.plugins)
+            self.child = self.start(errand, partial(self.ended, errand))
+
+    def _arrivals(self, now: datetime) -> Arrivals:
+        return sessions_due(self.ledger, self.settings, self.calendars, now, late_after=LATE)
+
+    def _note(self, arrivals: Arrivals) -> None:
+        """Put on the schedule what has become due."""
+        if not arrivals.awaited:
+            return
+        put_on_schedule(self.ledger, arrivals.awaited, arrivals.newest)
+        for calendar, sessions in arrivals.awaited.items():
+            for one in sessions:
+                about = {"run": f"{calendar} {one.session}"}
+                if one.missed:
+                    LOG.warning("missed: %s", one.missed, extra=about)
+                else:
+                    LOG.info("due%s", ", late" if one.late else "", extra=about)
+
+    def _has_strangers(self, now: datetime) -> bool:
+        """Return whether it is time to ask for series that never had a bar."""
+        if not unknown_series(self.ledger, self.settings):
+            self.strangers = None
+            return False
+        since, count = self.strangers or (now, 0)
+        if since > now:
+            return False
+        self.strangers = (now + LADDER[min(count, len(LADDER) - 1)], count + 1)
+        return True
+
+    def _is_busy(self) -> bool:
+        """Return whether somebody else works on the ledger, who then does what is due as well."""
+        found = holder(self.ledger.url, "run")
+        self._trouble("busy", f"waiting for {found}" if found else None)
+        return found is not None
+
+    def ended(self, errand: Errand, ending: Ending) -> None:
+        """Note how a child ended; what it could not say itself is said for it."""
+        LOG.info("ended: %s", ending.how, extra={"seconds": round(ending.seconds, 3)})
+        if ending.how in ("done", "busy", "stopped"):
+            return
+        with self._lock:
+            try:
+                self._give_back(errand, ending)
+            except ForecasterError as error:  # the next tick finds the runs as they were left
+                self._trouble("ledger", error)
+            except Exception:  # noqa: BLE001  its runs are open, and are found by the next tick
+                LOG.exception("the end of a child could not be noted")
+
+    def _give_back(self, errand: Errand, ending: Ending) -> None:
+        now = self.clock()
+        LOG.error("%s", ending.reason, extra={"code": ending.how, **ending.last})
+        for one in open_runs(self.ledger):
+            if one.calendar in (errand.calendars or ()) and (
+                one.state == "running" or one.is_due(now)
+            ):
+                again = self._again(one, now)
+                give_back(self.ledger, one, now, ending.how, ending.reason, again)
+
+    def _again(self, one: Run, now: datetime) -> datetime | None:
+        begun = one.attempts - (one.state == "running")
+        calendar = self.calendars.get(one.calendar)
+        before = replace(one, attempts=begun)
+        return next_attempt(before, self.settings, calendar, now, not_before=now)
+
+    def _reload(self) -> None:
+        """Take a changed configuration over; a bad one is refused, and the old stays in force."""
+        try:
+            fresh = self.load()
+            if fresh.database_url() != self.settings.database_url():
+                raise LedgerError(
+                    "the configuration names another database",
+                    remedy="restart the daemon to use it",
+                    code="other_database",
+                )
+        except ForecasterError as error:
+            self._trouble("configuration", error)
+            return
+        self._trouble("configuration", None)
+        if fresh == self.settings:
+            return
+        LOG.info("the configuration has changed")
+        self.settings, self.strangers = fresh, None
+        self.calendars = Calendars(fresh.amendments())
+        reopen(self.ledger, self._arrivals(self.clock()).newest, self.clock())
+
+    def _trouble(self, what: str, why: object) -> None:
+        """Note a trouble, or its end, and tell of it once."""
+        before = self.troubles.pop(what, None)
+        if why is None:
+            if before:
+                LOG.info("over: %s", before)
+            return
+        self.troubles[what] = str(why)
+        if str(why) != before:
+            LOG.error("%s", why, extra={"code": getattr(why, "code", what)})

@@ -1,0 +1,166 @@
+"""When the job is due: decided by the calendars and the ledger, by no clock string.
+
+A session is due when it has closed and settled. It stays on the schedule until it is done, given
+up or, where the configuration says so, missed; so neither sleep nor a step of the clock nor
+daylight saving can skip or double one.
+"""
+
+import random
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from forecaster.config import SeriesSettings, Settings
+from forecaster.ledger import Ledger, Series
+from forecaster.ledger.instruments import read_series
+from forecaster.ledger.runs import (
+    Awaited,
+    Run,
+    newest_scheduled,
+    open_runs,
+    put_on_schedule,
+    take_back,
+)
+from forecaster.market import Calendar, Calendars
+
+LATE = timedelta(hours=1)
+"""After which a session is late that a daemon should have seen: whoever runs the job by hand or by
+a clock of their own chooses the hour."""
+
+LADDER = tuple(timedelta(seconds=each) for each in (30, 120, 480, 1800, 3600))
+"""From one attempt to the next; the last one again and again."""
+
+FEWEST = len(LADDER)
+"""Attempts before a session is given up, however late they begin."""
+
+JITTER = 0.3
+"""Share by which a wait differs, so that a source's many users do not come back together."""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Sessions that have become due and are not on the schedule yet.
+
+    Attributes:
+        awaited: of each calendar, ascending.
+        newest: the last settled session of each calendar in use.
+    """
+
+    awaited: Mapping[str, Sequence[Awaited]]
+    newest: Mapping[str, date]
+
+
+def calendars_in_use(ledger: Ledger, settings: Settings) -> set[str]:
+    """Return the calendars of the series that are forecast; prices that have ended have none."""
+    return {one.instrument.calendar for one in active_series(ledger, settings)}
+
+
+def active_series(ledger: Ledger, settings: Settings) -> list[Series]:
+    """Return the configured series that new sessions are awaited of."""
+    known = read_series(ledger)
+    found = [known[one.name] for one in settings.each_series() if _is_known(one, known)]
+    return [one for one in found if not one.paused and not one.instrument.historical]
+
+
+def unknown_series(ledger: Ledger, settings: Settings) -> list[str]:
+    """Return the names of the configured series that never had a bar."""
+    known = read_series(ledger)
+    return [one.name for one in settings.each_series() if not _is_known(one, known)]
+
+
+def on_calendars(
+    ledger: Ledger, wanted: Iterable[SeriesSettings], calendars: Collection[str] | None
+) -> list[SeriesSettings]:
+    """Return the series of some calendars, and those of which it is not known; None: all."""
+    if calendars is None:
+        return list(wanted)
+    known = read_series(ledger)
+    return [
+        one
+        for one in wanted
+        if not _is_known(one, known) or known[one.name].instrument.calendar in calendars
+    ]
+
+
+def _is_known(one: SeriesSettings, known: Mapping[str, Series]) -> bool:
+    """Return whether the ledger has a series of that name, and of the same instrument."""
+    found = known.get(one.name)
+    address = (one.source, one.symbol)
+    return found is not None and (found.instrument.source, found.instrument.symbol) == address
+
+
+def sessions_due(
+    ledger: Ledger,
+    settings: Settings,
+    calendars: Calendars,
+    now: datetime,
+    *,
+    late_after: timedelta = timedelta.max,
+) -> Arrivals:
+    """Return the sessions that have become due since the schedule was last looked at.
+
+    A calendar that is new begins with its newest session: what was before is the initial
+    backfill's.
+    """
+    delay = timedelta(minutes=settings.schedule.settle_delay)
+    in_use = {name: calendars.get(name) for name in sorted(calendars_in_use(ledger, settings))}
+    newest = {name: calendar.last_closed(now - delay) for name, calendar in in_use.items()}
+    known = newest_scheduled(ledger, newest)
+    awaited: dict[str, list[Awaited]] = {}
+    for name, calendar in in_use.items():
+        if name not in known:
+            awaited[name] = [Awaited(newest[name], now)]
+            continue
+        sessions = calendar.sessions(known[name] + timedelta(days=1), newest[name]).tolist()
+        due = [(session, calendar.close(session) + delay) for session in sessions]
+        awaited[name] = [
+            Awaited(session, moment, late=now - moment > late_after, missed=missed)
+            for (session, moment), missed in zip(due, _missed(settings, len(due)), strict=True)
+        ]
+    return Arrivals({name: found for name, found in awaited.items() if found}, newest)
+
+
+def _missed(settings: Settings, count: int) -> list[str]:
+    """Return for so many sessions, from the oldest, why each is not worked; nothing where it is."""
+    wish = settings.schedule.catch_up
+    worked = {"all": count, "latest": 1}.get(str(wish), wish)
+    left_out = max(0, count - int(worked))
+    why = f"nothing ran when it was due, and catch_up = {wish!r} leaves it out"
+    return [why] * left_out + [""] * (count - left_out)
+
+
+def scheduled(ledger: Ledger, settings: Settings, calendars: Calendars, now: datetime) -> list[Run]:
+    """Put what has become due on the schedule, and return all that is open on it."""
+    take_back(ledger, now)
+    due = sessions_due(ledger, settings, calendars, now)
+    if due.awaited:
+        put_on_schedule(ledger, due.awaited, due.newest)
+    return open_runs(ledger)
+
+
+def next_attempt(
+    run: Run, settings: Settings, calendar: Calendar, now: datetime, *, not_before: datetime
+) -> datetime | None:
+    """Return when a run is tried again if this attempt fails too, None if this is the last one.
+
+    Args:
+        run: before this attempt.
+        settings: how long to go on.
+        calendar: of the run.
+        now: when this attempt is made.
+        not_before: until when a source is to be left alone.
+    """
+    count = run.attempts + 1
+    wait = LADDER[min(count, len(LADDER)) - 1]
+    # The same for the same attempt: a simulation repeats.
+    chance = random.Random(f"{run.calendar} {run.session} {count}").uniform(-JITTER, JITTER)  # noqa: S311  no secret
+    moment = max(now + wait * (1 + chance), not_before)
+    if run.kind == "live":
+        begun, overtaken = run.due_at, calendar.close(calendar.after(run.session, 1)[0])
+        if moment >= overtaken:
+            return None
+    else:  # it waits for the same sources as the newest session does
+        delay = timedelta(minutes=settings.schedule.settle_delay)
+        begun = calendar.close(calendar.last_closed(now - delay)) + delay
+    given_up = begun + timedelta(minutes=settings.schedule.give_up)
+    return None if count >= FEWEST and moment > given_up else moment

@@ -1,0 +1,293 @@
+"""The schedule's own record: which sessions are to be worked, and how their runs stand.
+
+A row of `run` that has a `due_at` is on the schedule. It is open while something remains to be
+done: it is pending, running or interrupted, or its next attempt has a time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+
+from forecaster.ledger.door import Ledger, insert_new, parts
+from forecaster.ledger.endings import counted, ending
+from forecaster.ledger.records import LONGEST_REASON
+from forecaster.ledger.schema import forecast, run, run_series
+
+OPEN = ("pending", "running", "interrupted")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A session of a calendar on the schedule.
+
+    Attributes:
+        id: of its row.
+        kind: live, or backfill where a newer session was due already when it was begun.
+        calendar: whose session it is.
+        session: that is worked.
+        state: pending, running, done, degraded, deferred, failed, interrupted or missed.
+        due_at: when it was to be worked.
+        late: a newer session was due already.
+        attempts: begun so far.
+        next_attempt_at: when it is tried again; None where nothing remains, or at once.
+        reason_code: why it is as it is.
+        reason: likewise, in words.
+    """
+
+    id: int
+    kind: str
+    calendar: str
+    session: date
+    state: str
+    due_at: datetime
+    late: bool = False
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    reason_code: str = ""
+    reason: str = ""
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is to be worked now."""
+        if self.next_attempt_at is not None:
+            return self.next_attempt_at <= now
+        return self.state in OPEN
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A session that has become due: when, whether late by now, and why it is not worked, if so."""
+
+    session: date
+    due_at: datetime
+    late: bool = False
+    missed: str = ""
+
+
+_COLUMNS = (
+    run.c.id, run.c.kind, run.c.calendar, run.c.session, run.c.state, run.c.due_at, run.c.late,
+    run.c.attempts, run.c.next_attempt_at, run.c.reason_code, run.c.reason,
+)  # fmt: skip
+
+
+def open_runs(ledger: Ledger) -> list[Run]:
+    """Return the runs of which something remains to be done, from the oldest to the newest."""
+    query = (
+        select(*_COLUMNS)
+        .where(run.c.due_at.is_not(None))
+        .where(_is_open())
+        .order_by(run.c.session, run.c.calendar)
+    )
+    with ledger.reading() as connection:
+        return [Run(*row) for row in connection.execute(query)]
+
+
+def newest_scheduled(ledger: Ledger, upto: Mapping[str, date]) -> dict[str, date]:
+    """Return the newest session of each calendar, up to one, that is on the schedule."""
+    found: dict[str, date] = {}
+    with ledger.reading() as connection:
+        for calendar, session in upto.items():
+            mine = (run.c.calendar == calendar) & (run.c.session <= session)
+            newest = select(func.max(run.c.session)).where(mine, run.c.due_at.is_not(None))
+            if (last := connection.scalar(newest)) is not None:
+                found[calendar] = last
+    return found
+
+
+def put_on_schedule(
+    ledger: Ledger, awaited: Mapping[str, Sequence[Awaited]], newest: Mapping[str, date]
+) -> None:
+    """Note sessions that have become due; what they were before, if anything, stays.
+
+    A session older than its calendar's newest is late: what is said of it now was not said then,
+    and is a backfill.
+
+    Args:
+        ledger: where to.
+        awaited: the sessions of each calendar that are not on the schedule yet.
+        newest: the last session of each calendar that has settled.
+    """
+    rows = [
+        _pending(calendar, one, overtaken=one.session < newest[calendar])
+        for calendar, sessions in awaited.items()
+        for one in sessions
+    ]
+    with ledger.writing() as connection:
+        insert_new(connection, run, rows)
+        for row in rows:  # one that was worked before anybody had a schedule
+            connection.execute(
+                update(run)
+                .where(*(run.c[name] == row[name] for name in ("kind", "calendar", "session")))
+                .where(run.c.due_at.is_(None), run.c.backtest_id.is_(None))
+                .values(due_at=row["due_at"])
+            )
+        for calendar, session in newest.items():
+            _overtake(connection, calendar, session)
+
+
+def _pending(calendar: str, one: Awaited, *, overtaken: bool) -> dict[str, Any]:
+    return {
+        "kind": "backfill" if overtaken else "live",
+        "calendar": calendar,
+        "session": one.session,
+        "state": "missed" if one.missed else "pending",
+        "seconds": 0.0,
+        "due_at": one.due_at,
+        "late": overtaken or one.late,
+        "reason_code": "catch_up" if one.missed else "",
+        "reason": one.missed,
+    }
+
+
+def _overtake(connection: Connection, calendar: str, newest: date) -> None:
+    """Make late what was not done before a newer session was due.
+
+    Forecasts that were stored in time stay the live ones that they are: the others of such a night
+    are a run of their own.
+    """
+    still_open = (
+        (run.c.calendar == calendar) & (run.c.kind == "live") & (run.c.session < newest)
+        & run.c.due_at.is_not(None) & _is_open()
+    )  # fmt: skip
+    overtaken = connection.execute(select(*_COLUMNS).where(still_open))
+    for one in [Run(*row) for row in overtaken]:
+        mine = update(run).where(run.c.id == one.id)
+        same_night = (run.c.calendar == calendar) & (run.c.session == one.session)
+        again = select(run.c.id).where(same_night, run.c.kind == "backfill")
+        spoken = select(forecast.c.id).where(forecast.c.run_id == one.id).limit(1)
+        if not connection.scalar(spoken) and not connection.scalar(again):
+            connection.execute(mine.values(kind="backfill", late=True, next_attempt_at=None))
+            continue
+        closed = {
+            "state": "degraded",
+            "next_attempt_at": None,
+            "reason_code": "overtaken",
+            "reason": "the rest was not done before the next session was due, and is run late",
+        }
+        connection.execute(mine.values(closed))
+        rest = _pending(calendar, Awaited(one.session, one.due_at), overtaken=True)
+        insert_new(connection, run, [rest])
+
+
+def take_back(ledger: Ledger, now: datetime) -> list[Run]:
+    """Take sessions off the schedule that are not due yet: a clock was ahead. Return them.
+
+    What was forecast from them stays.
+    """
+    ahead = (run.c.due_at > now) & (run.c.state != "running") & ~_spoken()
+    with ledger.reading() as connection:
+        found = [Run(*row) for row in connection.execute(select(*_COLUMNS).where(ahead))]
+    if found:
+        with ledger.writing() as connection:
+            for part in parts([one.id for one in found]):
+                connection.execute(delete(run_series).where(run_series.c.run_id.in_(part)))
+                connection.execute(delete(run).where(run.c.id.in_(part)))
+            for calendar in sorted({one.calendar for one in found}):
+                _in_time_again(connection, calendar)
+    return found
+
+
+def _in_time_again(connection: Connection, calendar: str) -> None:
+    """Let the newest session be worked live: none has overtaken it after all."""
+    mine = (run.c.calendar == calendar) & run.c.due_at.is_not(None)
+    newest = connection.scalar(select(func.max(run.c.session)).where(mine))
+    this = mine & (run.c.session == newest)
+    if not connection.scalar(select(run.c.id).where(this, run.c.kind == "live")):
+        late = update(run).where(this, run.c.kind == "backfill", ~_spoken())
+        connection.execute(late.values(kind="live", late=False, state="pending"))
+
+
+def _spoken() -> ColumnElement[bool]:
+    """The condition that something was forecast in a run."""
+    return select(forecast.c.id).where(forecast.c.run_id == run.c.id).exists()
+
+
+def _is_open() -> ColumnElement[bool]:
+    return run.c.state.in_(OPEN) | run.c.next_attempt_at.is_not(None)
+
+
+def recover(ledger: Ledger, now: datetime) -> None:
+    """Note as interrupted what is said to be running; only for whoever holds the lock on runs."""
+    interrupt(ledger, now, "interrupted", "the process that worked on it ended before it was done")
+
+
+def interrupt(ledger: Ledger, now: datetime, code: str, reason: str) -> None:
+    """Note why what was running does not run any more: the next execution goes on with it."""
+    running = (run.c.state == "running") & (run.c.kind != "backtest")
+    changes = {
+        "state": "interrupted",
+        "finished_at": now,
+        "reason_code": code,
+        "reason": reason[:LONGEST_REASON],
+    }
+    with ledger.writing() as connection:
+        connection.execute(update(run).where(running).values(changes))
+
+
+def begin(ledger: Ledger, runs: Collection[int], now: datetime) -> None:
+    """Note one more attempt at each of these runs."""
+    changes: dict[str, Any] = {
+        "state": "running",
+        "started_at": func.coalesce(run.c.started_at, now),
+        "finished_at": None,
+        "next_attempt_at": None,
+        "attempts": run.c.attempts + 1,
+    }
+    with ledger.writing() as connection:
+        for part in parts(sorted(runs)):
+            connection.execute(update(run).where(run.c.id.in_(part)).values(changes))
+
+
+def finish(ledger: Ledger, runs: Collection[int], now: datetime, *, whole: bool) -> None:
+    """End runs that no series' night has ended: there was nothing to do, or only some were asked.
+
+    Args:
+        ledger: where to.
+        runs: that were begun.
+        now: when that was over.
+        whole: all series had their turn.
+    """
+    with ledger.writing() as connection:
+        for one in runs:
+            mine = update(run).where(run.c.id == one, run.c.state == "running")
+            changes: dict[str, Any] = {"state": "pending"}
+            if whole:
+                changes = ending(connection, one, counted(connection, one), now, None)
+            connection.execute(mine.values(changes))
+
+
+def give_back(
+    ledger: Ledger, one: Run, now: datetime, code: str, reason: str, again: datetime | None
+) -> None:
+    """Note that an attempt at a run ended without a word of its own.
+
+    Args:
+        ledger: where to.
+        one: the run; an attempt that had not begun is counted.
+        now: when it ended.
+        code: a word for why.
+        reason: likewise, in a sentence.
+        again: when it is tried again, if it is.
+    """
+    changes = {
+        "state": "failed",
+        "finished_at": now,
+        "attempts": one.attempts + (one.state != "running"),
+        "next_attempt_at": again,
+        "reason_code": code,
+        "reason": reason[:LONGEST_REASON],
+    }
+    with ledger.writing() as connection:
+        connection.execute(update(run).where(run.c.id == one.id).values(changes))
+
+
+def reopen(ledger: Ledger, newest: Mapping[str, date], now: datetime) -> None:
+    """Have the newest sessions tried again at once that did not end well."""
+    unwell = run.c.state.in_(("failed", "deferred", "degraded"))
+    with ledger.writing() as connection:
+        for calendar, session in newest.items():
+            mine = (run.c.calendar == calendar) & (run.c.session == session)
+            again = update(run).where(mine, run.c.due_at.is_not(None), unwell)
+            connection.execute(again.values(next_attempt_at=now))

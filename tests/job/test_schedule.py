@@ -1,0 +1,157 @@
+"""What is due, when it is tried again, and what is said when the last attempt is over."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecaster.config import Settings
+from forecaster.job.schedule import FEWEST, next_attempt, scheduled
+from forecaster.ledger.runs import Run
+from forecaster.market import get_calendar
+
+from .project import evening
+from .test_replay import require_exact
+from .venue import BRIEF, COMING, DAYS, Venue
+
+SESSION = date(2023, 7, 3)
+CLOSE = datetime(2023, 7, 3, 17, tzinfo=UTC)  # a short day: 13:00 in New York
+DUE = CLOSE + timedelta(hours=2)
+RUN = Run(1, "live", "XNYS", SESSION, "pending", DUE)
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Venue:
+    """Return a project whose source quotes A up to the last session before the coming ones."""
+    found = Venue(tmp_path)
+    found.trade("A", len(DAYS))
+    return found
+
+
+def told(venue: Venue) -> tuple[object, ...]:
+    """Return how the newest run on the schedule stands."""
+    [row] = venue.sql(
+        "SELECT state, attempts, reason_code, next_attempt_at IS NOT NULL FROM run"
+        " WHERE due_at IS NOT NULL ORDER BY session DESC LIMIT 1"
+    )
+    return row
+
+
+def attempts(run: Run, settings: Settings, start: datetime) -> list[timedelta]:
+    """Return after how long each attempt is made that fails, until it is given up."""
+    calendar, now, found = get_calendar(run.calendar), start, []
+    while True:
+        found.append(now - start)
+        again = next_attempt(run, settings, calendar, now, not_before=now)
+        if again is None:
+            return found
+        run, now = replace(run, attempts=run.attempts + 1), again
+
+
+def test_the_ladder_is_short_first_and_ends_in_time() -> None:
+    """Attempts come within minutes first and hourly later, until half a day after it was due."""
+    found = attempts(RUN, Settings(), DUE)
+    assert found == sorted(found)
+    assert len(found) > FEWEST
+    assert found[1] < timedelta(minutes=1)
+    assert timedelta(hours=10) < found[-1] <= timedelta(hours=12)
+
+
+def test_a_late_beginning_still_has_some_attempts() -> None:
+    """What begins after the time to give up is tried as often as the ladder has steps."""
+    assert len(attempts(RUN, Settings(), DUE + timedelta(hours=13))) == FEWEST
+
+
+def test_nothing_is_said_live_after_the_next_session() -> None:
+    """An attempt that would come after the next session's close is not awaited."""
+    close = get_calendar("XNYS").close(get_calendar("XNYS").after(SESSION, 1)[0])
+    assert len(attempts(RUN, Settings(), close - timedelta(seconds=10))) == 1
+    found = attempts(RUN, Settings(), close - timedelta(minutes=30))
+    assert 1 < len(found) <= FEWEST
+
+
+def test_a_source_that_rests_is_waited_for() -> None:
+    """The next attempt comes when the source wants to be asked again."""
+    until = DUE + timedelta(minutes=45)
+    again = next_attempt(RUN, Settings(), get_calendar("XNYS"), DUE, not_before=until)
+    assert again == until
+
+
+def test_the_last_attempt_writes_a_fallback(venue: Venue) -> None:
+    """While it is tried again nothing is said; in the end the last value is, with its spread."""
+    venue.follow("A", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    now = evening(COMING[0])
+    for _ in range(40):
+        venue.run(now)
+        state, count, code, again = told(venue)
+        if not again:
+            break
+        assert (state, code) == ("deferred", "incomplete")
+        assert venue.sql("SELECT count(*) FROM forecast WHERE status = 'fallback'") == [(0,)]
+        [(text,)] = venue.sql("SELECT max(next_attempt_at) FROM run")
+        now = datetime.fromisoformat(text)
+    assert (state, code) == ("degraded", "incomplete")
+    assert count > FEWEST
+    assert timedelta(hours=10) < now - DUE <= timedelta(hours=12)
+    rows = venue.sql(
+        "SELECT forecast, baseline, hi80 - lo80, cutoff FROM forecast_history"
+        " WHERE status = 'fallback' ORDER BY horizon"
+    )
+    [(last,)] = venue.sql("SELECT close FROM bar ORDER BY session DESC LIMIT 1")
+    assert [row[:2] for row in rows] == [(last, last)] * 3
+    assert {row[3] for row in rows} == {COMING[0].isoformat()}
+    assert np.all(np.diff([row[2] for row in rows]) > 0)
+
+
+def test_a_fallback_is_as_wide_as_its_value_is_old(venue: Venue) -> None:
+    """One session ahead of a value of the session before is two sessions ahead of it."""
+    venue.follow("A", source="venue", settings=f"{BRIEF}\ngive_up = 0")
+    venue.run(evening(DAYS[-1]))
+    [(two,)] = venue.sql("SELECT ewma_scale FROM forecast WHERE kind = 'live' AND horizon = 2")
+    for k in range(FEWEST):
+        venue.run(evening(COMING[0]) + timedelta(hours=k / 10))
+    [(one,)] = venue.sql("SELECT scale FROM forecast WHERE status = 'fallback' AND horizon = 1")
+    assert one == two
+
+
+def test_a_fallback_is_scored_and_replayed(venue: Venue) -> None:
+    """It is held against what happened, and can be computed again when the price is there."""
+    venue.follow("A", source="venue", settings=f"{BRIEF}\ngive_up = 0")
+    venue.run(evening(DAYS[-1]))
+    for k in range(FEWEST):
+        venue.run(evening(COMING[0]) + timedelta(hours=k / 10))
+    venue.trade("A", len(DAYS) + 3)
+    venue.run(evening(COMING[2]))
+    [(scored,)] = venue.sql(
+        "SELECT count(*) FROM forecast_history WHERE status = 'fallback' AND actual IS NOT NULL"
+    )
+    assert scored == 2
+    assert require_exact(venue, fallback=True) == 3
+
+
+def test_a_run_of_some_series_leaves_the_others_due(venue: Venue) -> None:
+    """A session is not done for the schedule when only a series that was named is."""
+    venue.trade("B", len(DAYS))
+    venue.follow("A", "B", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    for symbol in "AB":
+        venue.trade(symbol, len(DAYS) + 1)
+    venue.run(evening(COMING[0]), names=["A"])
+    assert told(venue)[0] == "pending"
+    venue.run(evening(COMING[0]))
+    assert told(venue)[:2] == ("done", 2)
+
+
+def test_what_a_wrong_clock_made_due_is_taken_back(venue: Venue) -> None:
+    """Sessions that are not due any more when the clock is right again are none of the schedule."""
+    venue.follow("A", source="venue", settings=f'{BRIEF}\ncatch_up = "all"')
+    venue.run(evening(DAYS[-1]))
+    with venue.job(evening(COMING[5])) as job:
+        ahead = scheduled(job.ledger, job.settings, job.calendars, job.clock())
+        assert [one.session for one in ahead] == COMING[:6]
+    with venue.job(evening(COMING[0])) as job:
+        right = scheduled(job.ledger, job.settings, job.calendars, job.clock())
+        assert [(one.session, one.kind, one.late) for one in right] == [(COMING[0], "live", False)]
