@@ -4,6 +4,8 @@ import json
 import logging
 import math
 import os
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any, TextIO
 
 from forecaster.errors import ConfigError
@@ -180,7 +182,12 @@ def start_logging(
         handler.setFormatter(JsonLines())
         _require_writable(log)
     logging.getLogger().addHandler(handler)
+    for each in [one for one in LOG.handlers if isinstance(one.formatter, VerboseLines)]:
+        LOG.removeHandler(each)  # --verbose: what it wants to see goes to the one place as well
+        level = min(level, logging.DEBUG)
     logging.captureWarnings(capture=True)
+    sys.excepthook = _log_unforeseen
+    threading.excepthook = _log_unforeseen_in_thread
     LOG.setLevel(level)
 
 
@@ -203,7 +210,26 @@ def stop_logging() -> None:
         root.removeHandler(handler)
         handler.close()
     logging.captureWarnings(capture=False)
+    sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
     LOG.setLevel(logging.NOTSET)
+
+
+def show_unforeseen(
+    _kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+) -> None:
+    """Print what a command did not foresee, as Python does, but without secrets."""
+    sys.stderr.write(f"{mask(_traceback(error))}\n")
+
+
+def _log_unforeseen(
+    kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+) -> None:
+    LOG.critical("unforeseen %s", kind.__name__, exc_info=error)
+
+
+def _log_unforeseen_in_thread(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None and what.exc_type is not SystemExit:
+        _log_unforeseen(what.exc_type, what.exc_value, what.exc_traceback)
 
 
 def relay(line: Mapping[str, Any]) -> None:

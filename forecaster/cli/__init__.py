@@ -30,7 +30,7 @@ from forecaster.cli import (
 )
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
-from forecaster.logs import LOG, VerboseLines
+from forecaster.logs import LOG, VerboseLines, show_unforeseen
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -126,6 +126,7 @@ def main() -> None:
     """Run the command line."""
     # What is written is the owner's alone: database, locks, backups, logs, report, exports.
     os.umask(0o077)
+    sys.excepthook = show_unforeseen
     gc.set_threshold(*SELDOM)
     # Nor is what is left at the end searched: 0.4 s after a night of 500 series.
     atexit.register(gc.freeze)

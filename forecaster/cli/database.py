@@ -15,7 +15,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group()
 def db() -> None:
-    """The database: upgrade, current, backup, restore, check, vacuum."""
+    """The database: upgrade, back up, restore, check it."""
 
 
 @db.command()

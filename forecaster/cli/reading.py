@@ -34,7 +34,8 @@ TABLES = {
     ),
     "decision_history": ("series", "kind", "session", "verdict", "model_id", "reason"),
     "run_history": (
-        "run_id", "kind", "calendar", "session", "state", "finished_at", "forecasts",
+        "run_id", "kind", "calendar", "session", "state", "late", "forecasts", "next_attempt_at",
+        "reason",
     ),
 }  # fmt: skip
 

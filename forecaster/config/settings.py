@@ -63,7 +63,7 @@ class DaemonSettings(Table):
     )
     memory: int | None = Field(
         default=None,
-        ge=256,
+        ge=512,
         description="Megabytes of address space for the process that works, and for each of its "
         "workers. No limit by default.",
     )

@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any, Self
@@ -30,6 +30,9 @@ SECONDS = 5.0
 
 AT_ONCE = 8
 """Requests; one more is closed without an answer."""
+
+BELIEVED = timedelta(minutes=1)
+"""For which the metrics' number of overdue sessions is: with ten thousand series it costs 0.2 s."""
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
@@ -218,9 +221,14 @@ def open_endpoint(
         now = settings()
         return check_health(now, ledger, clock(), Calendars(now.amendments()))
 
+    counted: list[tuple[datetime, int]] = []
+
     def overdue() -> int:
-        now = settings()
-        return len(overdue_sessions(ledger, now, clock(), Calendars(now.amendments())))
+        now, moment = settings(), clock()
+        if not counted or not timedelta() <= moment - counted[0][0] < BELIEVED:
+            found = overdue_sessions(ledger, now, moment, Calendars(now.amendments()))
+            counted[:] = [(moment, len(found))]
+        return counted[0][1]
 
     stages = StageSeconds()
     endpoint = Endpoint(port, health, exposition(Figures(ledger, stages, overdue, clock)))

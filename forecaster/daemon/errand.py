@@ -33,11 +33,13 @@ class Errand:
         settings: in force.
         calendars: whose sessions it works; None for all.
         plugins: the only plugins or distributions that may load; None for all.
+        avoid: sources that are not asked, because an earlier child hung there.
     """
 
     settings: Settings
     calendars: tuple[str, ...] | None
     plugins: tuple[str, ...] | None
+    avoid: tuple[str, ...] = ()
 
 
 def write_errand(errand: Errand, parent: int) -> bytes:
@@ -54,6 +56,7 @@ def write_errand(errand: Errand, parent: int) -> bytes:
         "settings": toml,
         "calendars": errand.calendars,
         "plugins": errand.plugins,
+        "avoid": errand.avoid,
     }
     return json.dumps(document).encode() + b"\n"
 
@@ -69,6 +72,7 @@ def read_errand(line: bytes) -> tuple[Errand, int]:
         settings,
         None if calendars is None else tuple(calendars),
         None if plugins is None else tuple(plugins),
+        tuple(document["avoid"]),
     )
     return errand, document["parent"]
 

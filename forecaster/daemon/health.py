@@ -22,8 +22,8 @@ from forecaster.market import Calendars
 SPARE = 256_000_000
 """Bytes that a disk should have left at the least; and always as many as a backup takes."""
 
-LARGEST_WAL = 64_000_000
-"""Bytes of SQLite's write-ahead log, which is emptied after each run."""
+LARGEST_WAL = 1 << 26
+"""Bytes of SQLite's write-ahead log, which the ledger has SQLite cut to as much."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from threading import Thread
 from typing import TextIO, cast
 
@@ -146,7 +147,8 @@ def _work(errand: Errand) -> int:
     from forecaster.job.report import report  # noqa: PLC0415
     from forecaster.job.run import run  # noqa: PLC0415
 
-    with open_job(errand.settings, create=False, plugins=errand.plugins) as job:
+    with open_job(errand.settings, create=False, plugins=errand.plugins) as opened:
+        job = replace(opened, avoid=frozenset(errand.avoid))
         for problem in job.registry.problems:
             LOG.warning("%s", problem, extra={"code": "plugin"})
         summary = run(job, calendars=errand.calendars, wait=False)

@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Thread
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 TICK = 60
 """Seconds from one look at the schedule to the next."""
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
 CHILD_ENDS = 5.0
 """Seconds that a child has to end; then it is killed."""
@@ -69,6 +72,7 @@ def serve(
         _start_logging(settings)
         notifier = Notifier()
         watch = Watch(load, settings, ledger, start, clock, plugins)
+        _open_endpoint(held, watch)
         scheduler = _scheduler(watch, notifier, every)
         _end_on_signals(scheduler)
         LOG.info("the daemon begins", extra={"pid": os.getpid(), "database": ledger.place})
@@ -95,6 +99,18 @@ def _start_logging(settings: Settings) -> None:
     )
 
 
+def _open_endpoint(held: ExitStack, watch: Watch) -> None:
+    """Serve health and metrics, if that is wanted."""
+    port = watch.settings.daemon.port
+    if port is None:
+        return
+    from forecaster.daemon.endpoint import open_endpoint  # noqa: PLC0415  few want it
+
+    endpoint = open_endpoint(port, watch.ledger, lambda: watch.settings, watch.clock)
+    held.callback(endpoint.close)
+    LOG.info("answering on http://127.0.0.1:%s", endpoint.port)
+
+
 def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingScheduler":
     """Return the scheduler: in memory, one job, never skipped for being late, never twice."""
     from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: PLC0415  only daemons need it
@@ -104,6 +120,7 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
     def tick() -> None:
         if watch.tick():
             notifier.watchdog()
+        notifier.status(watch.pulse.problem or "all is well")
 
     scheduler = BlockingScheduler(
         timezone="UTC",
@@ -116,13 +133,34 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
     return scheduler
 
 
+def leave_on_signals() -> None:
+    """Leave at SIGTERM and SIGINT as long as nothing has begun that would have to be ended."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        os._exit(0)
+
+    for number in ENDS:
+        signal.signal(number, leave)
+
+
 def _end_on_signals(scheduler: "BlockingScheduler") -> None:
     """End the scheduler at SIGTERM and SIGINT, whatever this thread holds at that moment."""
+    # No lock: a handler may be interrupted by the next signal's.
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        Thread(target=scheduler.shutdown, kwargs={"wait": False}, daemon=True).start()
+        with suppress(BlockingIOError):
+            os.write(told, b".")
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    def shut() -> None:
+        os.read(heard, 1)
+        while not scheduler.running:  # the signal came before the scheduler had started
+            time.sleep(0.01)
+        scheduler.shutdown(wait=False)
+
+    Thread(target=shut, name="end", daemon=True).start()
+    for number in ENDS:
         signal.signal(number, end)
 
 
@@ -130,11 +168,13 @@ def _end(watch: Watch) -> None:
     """Leave the ledger as the next start expects it."""
     watch.stopping = True
     child = watch.child
-    if child is not None and child.alive:
+    broken_off = child is not None and child.alive
+    if child is not None and broken_off:
         child.stop(within=CHILD_ENDS)
     now = watch.clock()
     try:
-        interrupt(watch.ledger, now, "stopped", "the daemon was stopped before it was done")
+        if broken_off:
+            interrupt(watch.ledger, now, "stopped", "the daemon was stopped before it was done")
         beat(watch.ledger, replace(watch.pulse, stopped_at=now))
     except ForecasterError as error:  # the next start finds out by itself
         LOG.error("%s", error, extra={"code": error.code})

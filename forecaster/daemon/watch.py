@@ -26,14 +26,19 @@ from forecaster.job.schedule import (
     unknown_series,
 )
 from forecaster.ledger import Ledger
+from forecaster.ledger.ahead import take_back
 from forecaster.ledger.claim import holder
 from forecaster.ledger.pulse import Pulse, beat
-from forecaster.ledger.runs import Run, give_back, open_runs, put_on_schedule, reopen, take_back
+from forecaster.ledger.runs import Run, give_back, open_runs, put_on_schedule, reopen
 from forecaster.logs import LOG
 from forecaster.market import Calendars
 
 STEP = timedelta(days=1)
 """By which the clock may lag behind what the ledger says without anybody being told."""
+
+
+HUNG = timedelta(hours=1)
+"""For which a source is not asked at which a child has hung."""
 
 
 class Working(Protocol):
@@ -64,6 +69,7 @@ class Watch:
         plugins: the only ones that may load; None for all.
         pulse: what it last said of itself.
         child: at work, or the last one.
+        hung: sources that are not asked, and until when.
         stopping: nothing is begun any more.
         strangers: when series that never had a bar are asked for again, and how often they were.
     """
@@ -78,6 +84,7 @@ class Watch:
     child: Working | None = None
     strangers: tuple[datetime, int] | None = None
     troubles: dict[str, str] = field(default_factory=dict)
+    hung: dict[str, datetime] = field(default_factory=dict)
     stopping: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -121,7 +128,7 @@ class Watch:
         if (due & arrivals.newest.keys() or self._has_strangers(now)) and not self._is_busy():
             calendars = tuple(sorted(due & arrivals.newest.keys()))
             LOG.info("beginning", extra={"calendars": list(calendars)})
-            errand = Errand(self.settings, calendars, self.plugins)
+            errand = Errand(self.settings, calendars, self.plugins, self._avoided(now))
             self.child = self.start(errand, partial(self.ended, errand))
 
     def _arrivals(self, now: datetime) -> Arrivals:
@@ -154,8 +161,14 @@ class Watch:
     def _is_busy(self) -> bool:
         """Return whether somebody else works on the ledger, who then does what is due as well."""
         found = holder(self.ledger.url, "run")
-        self._trouble("busy", f"waiting for {found}" if found else None)
+        if found is not None:
+            LOG.info("waiting for %s", found)
         return found is not None
+
+    def _avoided(self, now: datetime) -> tuple[str, ...]:
+        """Return the sources at which a child hung not long ago: the others have their turn."""
+        self.hung = {name: until for name, until in self.hung.items() if now < until}
+        return tuple(self.hung)
 
     def ended(self, errand: Errand, ending: Ending) -> None:
         """Note how a child ended; what it could not say itself is said for it."""
@@ -173,6 +186,9 @@ class Watch:
     def _give_back(self, errand: Errand, ending: Ending) -> None:
         now = self.clock()
         LOG.error("%s", ending.reason, extra={"code": ending.how, **ending.last})
+        if ending.how == "deadline" and ending.last.get("stage") == "pull":
+            source = ending.last.get("series", "").partition(" ")[0]
+            self.hung[source] = now + HUNG
         for one in open_runs(self.ledger):
             if one.calendar in (errand.calendars or ()) and (
                 one.state == "running" or one.is_due(now)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from forecaster.masking import mask
+
 Result = TypeVar("Result")
 
 
@@ -26,12 +28,12 @@ def attempt(call: Callable[[], Result], doing: str) -> tuple[Result | None, str]
     except KeyboardInterrupt:
         raise
     except SystemExit as error:
-        return None, f"called sys.exit({error.code!r}) {doing}"
+        return None, f"called sys.exit({mask(repr(error.code))}) {doing}"
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything and must fail alone
         return None, f"raised {_in_a_line(error)} {doing}"
 
 
 def _in_a_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(mask(str(error)).split())
     text = text if len(text) <= 300 else f"{text[:297]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -71,6 +71,8 @@ def open_source(job: Job, name: str) -> Asking:
         ConfigError: an option of its table is wrong.
     """
     rest = read_rest(job.ledger, name)
+    if name in job.avoid:
+        return Asking(name, None, rest, shut=_hung(name))
     try:
         options = job.settings.plugins.options(name)
         source: Source = job.registry.source(name)(options, job.settings.folder)
@@ -84,6 +86,14 @@ def open_source(job: Job, name: str) -> Asking:
     if rest is not None and timedelta(0) < rest.resumes_at - job.clock() <= LONGEST_REST:
         return Asking(name, source, rest, shut=_resting(name, rest.resumes_at))
     return Asking(name, source, rest)
+
+
+def _hung(name: str) -> SourceError:
+    return SourceError(
+        f"{name} is not asked: it did not answer before the last deadline",
+        remedy="it is asked again in an hour; see the log for where it hung",
+        code="provider_down",
+    )
 
 
 def _resting(name: str, until: datetime) -> SourceError:

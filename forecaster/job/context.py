@@ -40,7 +40,7 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Job:
-    """An execution's surroundings."""
+    """An execution's surroundings; `avoid` names sources that are not to be asked."""
 
     settings: Settings
     ledger: Ledger
@@ -48,6 +48,7 @@ class Job:
     clock: Callable[[], datetime] = system_clock
     progress: Progress = field(default=silent)
     waiting: Callable[[Holder | None], None] = field(default=patient)
+    avoid: frozenset[str] = frozenset()
 
     @cached_property
     def calendars(self) -> Calendars:

@@ -63,7 +63,7 @@ def pull(
         if wish.anyway or asking.local or stored.lacks(job, address):
             start = None if wish.whole else stored.start(address)
             begun = time.perf_counter()
-            with about(stage="pull", series=address[1]):
+            with about(stage="pull", series=" ".join(address)):
                 pulled = ask(job, asking, address, start)
             spent += time.perf_counter() - begun
         else:

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 from forecaster.config import SeriesSettings, Settings
 from forecaster.ledger import Ledger, Series
+from forecaster.ledger.ahead import take_back
 from forecaster.ledger.instruments import read_series
 from forecaster.ledger.runs import (
     Awaited,
@@ -19,7 +20,6 @@ from forecaster.ledger.runs import (
     newest_scheduled,
     open_runs,
     put_on_schedule,
-    take_back,
 )
 from forecaster.market import Calendar, Calendars
 

@@ -42,6 +42,10 @@ class Ledger:
         """Return a transaction that is stored whole or not at all."""
         return engines.writing(self.engine)
 
+    def checkpoint(self) -> None:
+        """Empty SQLite's write-ahead log into the database, as after a long run."""
+        engines.checkpoint(self.engine)
+
     def close(self) -> None:
         """Release the connections."""
         self.engine.dispose()

@@ -1,9 +1,10 @@
 """Engines and transactions: what it takes for SQLite never to lock and never to lose a commit."""
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,19 @@ PRAGMAS = (
     "trusted_schema=OFF",
     "cell_size_check=ON",  # a damaged page is told of when it is read
     "journal_size_limit=67108864",
+    # Before 3.51.3, SQLite may lose what is written while another connection checkpoints (the
+    # "WAL-reset bug"). So nobody does on its own: `checkpoint` holds the writer's lock meanwhile.
+    "wal_autocheckpoint=0",
 )
+
+LONG = 4 << 20
+"""Bytes of a WAL after which it is written back: as often as SQLite does by default."""
+
+LEAST = 1 << 20
+"""Bytes on a disk with fewer of which an I/O error is that it is full."""
+
+BRIEF = 1000
+"""Milliseconds for which a checkpoint waits for readers of older states."""
 
 RESTORE = "restore a backup: forecaster db restore FILE"
 
@@ -33,7 +46,7 @@ def parse_url(url: str) -> URL:
     """Return the URL with the driver this program uses, raising ConfigError when it is none."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter of an address in [ alone
         raise ConfigError(
             f"database url {url!r} is not a URL",
             remedy="use a path such as forecaster.db, or postgresql://user@host/name",
@@ -119,6 +132,33 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
         yield connection
+    if _wal_size(engine) > LONG:
+        checkpoint(engine)
+
+
+def checkpoint(engine: Engine) -> None:
+    """Write the WAL back into the database and make it empty, if readers let it.
+
+    What cannot be written back now stays in the WAL, where it is as safe.
+    """
+    if not _wal_size(engine):
+        return
+    with suppress(DBAPIError, sqlite3.Error), engine.connect() as connection:
+        driver = connection.connection.driver_connection  # SQLAlchemy would begin a transaction
+        driver.execute(f"PRAGMA busy_timeout={BRIEF}")
+        try:
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={int(1000 * PATIENCE)}")
+
+
+def _wal_size(engine: Engine) -> int:
+    if engine.dialect.name != "sqlite":
+        return 0
+    try:
+        return Path(f"{engine.url.database}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 @contextmanager
@@ -128,7 +168,9 @@ def plain_errors(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise LedgerError(
-            f"database {shown(engine.url)}: {_cause(error)}", remedy=_remedy(error), code="database"
+            f"database {shown(engine.url)}: {_cause(error)}",
+            remedy=_remedy(_cause(error), engine.url),
+            code="database",
         ) from error
     except StatementError as error:
         # A value that a column type refused: SQLAlchemy wraps what the type raised.
@@ -148,8 +190,9 @@ def _cause(error: DBAPIError) -> str:
     return str(error.orig).strip().split("\n")[0] if error.orig else type(error).__name__
 
 
-def _remedy(error: DBAPIError) -> str:
-    cause = _cause(error)
+def _remedy(cause: str, url: URL) -> str:
+    if "disk I/O" in cause and _is_full(url):  # SQLite's shared memory is a file as well
+        cause = "disk is full"
     known = {
         "not a database": f"it is not a forecaster database, or damaged: {RESTORE}",
         "malformed": f"the file is damaged: {RESTORE}",
@@ -165,6 +208,13 @@ def _remedy(error: DBAPIError) -> str:
     return next(
         (remedy for mark, remedy in known.items() if mark in cause), "see `forecaster db check`"
     )
+
+
+def _is_full(url: URL) -> bool:
+    try:
+        return shutil.disk_usage(Path(url.database or "").parent).free < LEAST
+    except OSError:
+        return False
 
 
 def is_missing(url: URL) -> bool:

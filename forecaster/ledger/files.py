@@ -14,7 +14,7 @@ BESIDE = ("-wal", "-shm", "-journal")
 
 
 @contextmanager
-def partial(target: Path, *, wait: bool) -> Iterator[Path]:
+def partial(target: Path, *, wait: bool, what: str = "") -> Iterator[Path]:
     """Give an empty file beside `target` that no other program writes; it is gone after use.
 
     What a killed program left under that name is written anew, so that nothing piles up.
@@ -22,9 +22,10 @@ def partial(target: Path, *, wait: bool) -> Iterator[Path]:
     Args:
         target: what the file may become.
         wait: for another program that writes the same; otherwise LedgerError(code="busy").
+        what: the target is, for people.
     """
     path = target.with_name(f"{target.name}.partial")
-    with _unwritable(target):
+    with _unwritable(f"{what} {target}".strip()):
         held = _lock(path, wait=wait)
     try:
         yield path
@@ -115,12 +116,12 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _unwritable(path: Path) -> Iterator[None]:
+def _unwritable(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise LedgerError(
-            f"cannot write {path}: {error.strerror}",
+            f"cannot write {what}: {error.strerror}",
             remedy="choose a folder that exists and can be written",
             code="unwritable",
         ) from error

@@ -186,11 +186,10 @@ class FileLock:
         try:
             found = Holder(**json.loads(os.pread(self._fd, 4096, 0)))
             if found.host == socket.gethostname():
-                os.kill(found.pid, 0)
-        except (ValueError, TypeError, ProcessLookupError, OverflowError):
+                with suppress(PermissionError):  # somebody else's process: it is there
+                    os.kill(found.pid, 0)
+        except (ValueError, TypeError, OverflowError, OSError):
             return None
-        except OSError:
-            pass  # somebody else's process: it is there
         return found
 
     def _refusal(self, reason: str) -> LedgerError:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from forecaster.ledger.door import Ledger, insert_new, parts
 from forecaster.ledger.endings import counted, ending
 from forecaster.ledger.records import LONGEST_REASON
-from forecaster.ledger.schema import forecast, run, run_series
+from forecaster.ledger.schema import forecast, run
 
 OPEN = ("pending", "running", "interrupted")
 
@@ -66,7 +66,7 @@ class Awaited:
     missed: str = ""
 
 
-_COLUMNS = (
+COLUMNS = (
     run.c.id, run.c.kind, run.c.calendar, run.c.session, run.c.state, run.c.due_at, run.c.late,
     run.c.attempts, run.c.next_attempt_at, run.c.reason_code, run.c.reason,
 )  # fmt: skip
@@ -75,7 +75,7 @@ _COLUMNS = (
 def open_runs(ledger: Ledger) -> list[Run]:
     """Return the runs of which something remains to be done, from the oldest to the newest."""
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(run.c.due_at.is_not(None))
         .where(_is_open())
         .order_by(run.c.session, run.c.calendar)
@@ -151,14 +151,15 @@ def _overtake(connection: Connection, calendar: str, newest: date) -> None:
         (run.c.calendar == calendar) & (run.c.kind == "live") & (run.c.session < newest)
         & run.c.due_at.is_not(None) & _is_open()
     )  # fmt: skip
-    overtaken = connection.execute(select(*_COLUMNS).where(still_open))
+    overtaken = connection.execute(select(*COLUMNS).where(still_open))
     for one in [Run(*row) for row in overtaken]:
         mine = update(run).where(run.c.id == one.id)
         same_night = (run.c.calendar == calendar) & (run.c.session == one.session)
         again = select(run.c.id).where(same_night, run.c.kind == "backfill")
         spoken = select(forecast.c.id).where(forecast.c.run_id == one.id).limit(1)
         if not connection.scalar(spoken) and not connection.scalar(again):
-            connection.execute(mine.values(kind="backfill", late=True, next_attempt_at=None))
+            changes = {"kind": "backfill", "late": True, "state": "pending"}
+            connection.execute(mine.values(changes | {"next_attempt_at": None}))
             continue
         closed = {
             "state": "degraded",
@@ -169,39 +170,6 @@ def _overtake(connection: Connection, calendar: str, newest: date) -> None:
         connection.execute(mine.values(closed))
         rest = _pending(calendar, Awaited(one.session, one.due_at), overtaken=True)
         insert_new(connection, run, [rest])
-
-
-def take_back(ledger: Ledger, now: datetime) -> list[Run]:
-    """Take sessions off the schedule that are not due yet: a clock was ahead. Return them.
-
-    What was forecast from them stays.
-    """
-    ahead = (run.c.due_at > now) & (run.c.state != "running") & ~_spoken()
-    with ledger.reading() as connection:
-        found = [Run(*row) for row in connection.execute(select(*_COLUMNS).where(ahead))]
-    if found:
-        with ledger.writing() as connection:
-            for part in parts([one.id for one in found]):
-                connection.execute(delete(run_series).where(run_series.c.run_id.in_(part)))
-                connection.execute(delete(run).where(run.c.id.in_(part)))
-            for calendar in sorted({one.calendar for one in found}):
-                _in_time_again(connection, calendar)
-    return found
-
-
-def _in_time_again(connection: Connection, calendar: str) -> None:
-    """Let the newest session be worked live: none has overtaken it after all."""
-    mine = (run.c.calendar == calendar) & run.c.due_at.is_not(None)
-    newest = connection.scalar(select(func.max(run.c.session)).where(mine))
-    this = mine & (run.c.session == newest)
-    if not connection.scalar(select(run.c.id).where(this, run.c.kind == "live")):
-        late = update(run).where(this, run.c.kind == "backfill", ~_spoken())
-        connection.execute(late.values(kind="live", late=False, state="pending"))
-
-
-def _spoken() -> ColumnElement[bool]:
-    """The condition that something was forecast in a run."""
-    return select(forecast.c.id).where(forecast.c.run_id == run.c.id).exists()
 
 
 def _is_open() -> ColumnElement[bool]:

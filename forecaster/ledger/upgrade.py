@@ -65,7 +65,7 @@ def create(url: URL) -> None:
         LedgerError: what is left of a ledger is there, or the folder cannot be written.
     """
     path = Path(url.database or "")
-    with partial(path, wait=True) as unfinished:
+    with partial(path, wait=True, what="database") as unfinished:
         refuse_remains(url)
         if path.exists():
             return  # another program made it meanwhile

@@ -5,6 +5,7 @@ import json
 import logging
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,8 +23,10 @@ from forecaster.logs import (
     LOG,
     HumanLines,
     JsonLines,
+    VerboseLines,
     about,
     relay,
+    show_unforeseen,
     stage,
     start_logging,
     stop_logging,
@@ -37,7 +40,6 @@ def _quiet() -> Iterator[None]:
     """Whatever a test started ends with it."""
     yield
     stop_logging()
-    masking.forget()
 
 
 @pytest.fixture
@@ -144,6 +146,17 @@ class TestLines:
         loop.append(loop)
         assert json.loads(JsonLines().format(record("x", value=loop)))["message"] == "x"
 
+    def test_what_verbose_shows_goes_to_the_one_place(self) -> None:
+        """A daemon that was started with -v says each thing once, more of them."""
+        verbose = logging.StreamHandler(io.StringIO())
+        verbose.setFormatter(VerboseLines())
+        LOG.addHandler(verbose)
+        text = io.StringIO()
+        start_logging(None, 1, stream=text, terminal=False)
+        LOG.debug("more")
+        assert [line["message"] for line in lines(text)] == ["more"]
+        assert verbose not in LOG.handlers
+
     def test_people_read_time_level_subject_and_message(self) -> None:
         """On a terminal a line is aligned, and control characters are escaped."""
         with about(run="XNYS 2026-11-20", series="AAPL", stage="train"):
@@ -211,6 +224,29 @@ class TestSecrets:
         """One that begins with another leaves no end behind."""
         masking.hide(["secret", "secret-and-more"])
         assert masking.mask("secret-and-more, secret") == "***, ***"
+
+
+class TestUnforeseen:
+    def test_what_nobody_caught_is_a_line_of_the_log(self, stream: io.StringIO) -> None:
+        """In the main thread and in others: the log stays one of JSON lines."""
+        try:
+            int("x")
+        except ValueError as error:
+            sys.excepthook(type(error), error, None)
+        thread = threading.Thread(target=int, args=("y",))
+        thread.start()
+        thread.join()
+        first, second = lines(stream)
+        assert (first["level"], first["message"]) == ("CRITICAL", "unforeseen ValueError")
+        assert "'y'" in second["traceback"]
+
+    def test_what_a_command_did_not_foresee_shows_no_secret(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Python's own traceback would."""
+        masking.hide([CANARY])
+        show_unforeseen(ValueError, ValueError(CANARY), None)
+        assert capsys.readouterr().err == "ValueError: ***\n"
 
 
 class TestFile:

@@ -78,9 +78,9 @@ class Feed:
 
         if symbol == "BAD":
             exec(self.trick, globals() | {"folder": self.folder})
-        days = pd.bdate_range("2023-01-02", periods=80)
+        days = pd.date_range("2023-01-02", periods=80)
         close = 100 + np.cumsum(np.random.default_rng(1).normal(size=80))
-        return Quotes(pd.DataFrame({"close": close}, index=days), calendar="XNYS", historical=True)
+        return Quotes(pd.DataFrame({"close": close}, index=days), calendar="24/7", historical=True)
 
 
 def value(z, out):
@@ -224,9 +224,7 @@ def test_a_night_is_done_and_told_of(tmp_path: Path) -> None:
 
 HANGS = {
     "a sleep": "time.sleep(600)",
-    "a loop in C": "sum(range(10 ** 15))",
-    "a regular expression": "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
-    "deaf to SIGTERM": "signal.signal(signal.SIGTERM, signal.SIG_IGN); sum(range(10 ** 15))",
+    "a deaf loop in C": "signal.signal(signal.SIGTERM, signal.SIG_IGN); sum(range(10 ** 15))",
     "a deaf grandchild": """
         deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         deaf += "print('grandchild', __import__('os').getpid(), flush=True); time.sleep(600)"
@@ -248,8 +246,8 @@ def test_a_plugin_that_hangs_is_ended(tmp_path: Path, hang: str) -> None:
     attended.over()
     ending = attended.ending()
     assert ending.how == "deadline"
-    assert ending.last == {"series": "BAD", "stage": "pull"}
-    assert ending.reason.endswith("last heard of: BAD pull")
+    assert ending.last == {"series": "feed BAD", "stage": "pull"}
+    assert ending.reason.endswith("last heard of: feed BAD pull")
     assert all(dies(pid) for pid in pids)
     assert any("in fetch" in message for message in attended.messages())
     assert holder(settings.database_url(), "run") is None
@@ -274,7 +272,7 @@ def test_what_a_plugin_prints_is_a_line_of_its_own(tmp_path: Path) -> None:
     assert messages == [
         "printed", "to stderr", "never ended", "\\xff", "read ''", "by another program",
     ]  # fmt: skip
-    assert all((line["series"], line["stage"]) == ("BAD", "pull") for line in printed)
+    assert all((line["series"], line["stage"]) == ("feed BAD", "pull") for line in printed)
     assert "between" in attended.messages()
 
 
@@ -282,9 +280,7 @@ def test_what_a_plugin_prints_is_a_line_of_its_own(tmp_path: Path) -> None:
     ("trick", "how"),
     [
         ("os._exit(0)", "killed"),
-        ("os.abort()", "killed"),
         ("raise SystemExit(0)", "done"),
-        ("raise MemoryError", "done"),
         ("raise KeyboardInterrupt", "failed"),
         ("import threading; threading.Thread(target=time.sleep, args=(600,)).start()", "done"),
         ("os.close(0); os.close(1); os.close(2)", "done"),
@@ -316,9 +312,8 @@ def test_a_limit_that_is_too_small_is_named(tmp_path: Path) -> None:
     trick = f"held = sys.modules.setdefault('held', [])\nwhile True: {trick}"
     settings = house(tmp_path, trick, "\n[daemon]\nmemory = 700\n")
     ending = Attended(errand(settings)).ending()
-    assert ending.how in ("memory", "done", "killed", "failed")
-    assert ending.code != 0
-    assert "memory" in ending.reason.lower() or ending.how == "done"
+    assert (ending.code, ending.how) == (4, "memory")
+    assert ending.reason == "memory ran out at 700 MB"
 
 
 def test_workers_have_the_limit_too(tmp_path: Path) -> None:
@@ -380,7 +375,7 @@ def a_daemon(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("hang", ["a sleep", "a loop in C", "deaf to SIGTERM"])
+@pytest.mark.parametrize("hang", ["a sleep", "a deaf loop in C"])
 def test_a_child_dies_with_its_daemon(tmp_path: Path, hang: str) -> None:
     """Kill -9 of the daemon is enough, and the lock is free, whatever the child was doing."""
     settings = house(tmp_path, f"print('hangs', os.getpid(), flush=True); {HANGS[hang]}")

@@ -23,6 +23,8 @@ WANTED = {
     "busy_timeout": 30000,
     "trusted_schema": 0,
     "journal_size_limit": 67108864,
+    "cell_size_check": 1,
+    "wal_autocheckpoint": 0,
 }
 A_BACKTEST = {"started_at": NOW, "horizon": 1, "settings": "{}", "version": "1"}
 
@@ -37,6 +39,41 @@ def test_every_connection_has_the_settings(sqlite_ledger: Ledger) -> None:
                 }
                 assert found == WANTED
         sqlite_ledger.engine.dispose()
+
+
+def test_the_wal_stays_short(sqlite_ledger: Ledger) -> None:
+    """However much is written, the log is written back from time to time, and at once if asked."""
+    wal = Path(f"{sqlite_ledger.url.database}-wal")
+    sizes = []
+    with sqlite_ledger.reading() as reader:
+        reader.execute(select(func.count()).select_from(backtest)).scalar()
+        for _ in range(3):
+            with sqlite_ledger.writing() as connection:
+                connection.execute(insert(backtest), [A_BACKTEST | {"settings": "x" * 2_000_000}])
+    for _ in range(12):
+        with sqlite_ledger.writing() as connection:
+            connection.execute(insert(backtest), [A_BACKTEST | {"settings": "x" * 2_000_000}])
+        sizes.append(wal.stat().st_size)
+    assert max(sizes) < 16 << 20
+    assert 0 in sizes
+    sqlite_ledger.checkpoint()
+    assert wal.stat().st_size == 0
+    with sqlite_ledger.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(backtest)).scalar() == 15
+
+
+def test_a_reader_of_an_old_state_stops_no_writer(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody reads on, the log only grows; each commit is stored nevertheless."""
+    monkeypatch.setattr("forecaster.ledger.engine.BRIEF", 10)
+    with sqlite_ledger.reading() as reader:
+        reader.execute(select(func.count()).select_from(backtest)).scalar()
+        for _ in range(4):
+            with sqlite_ledger.writing() as connection:
+                connection.execute(insert(backtest), [A_BACKTEST | {"settings": "x" * 2_000_000}])
+    with sqlite_ledger.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(backtest)).scalar() == 4
 
 
 def test_migrations_run_without_foreign_keys(sqlite_ledger: Ledger) -> None:
