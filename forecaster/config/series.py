@@ -149,6 +149,13 @@ class SeriesTable(SeriesKeys):
             return _read_symbols_file((folder / Path(self.symbols_file).expanduser()).absolute())
         return [self.symbol] if self.symbol is not None else list(self.symbols or [])
 
+    def resolved(self, folder: Path) -> Self:
+        """Return the table with its symbols written out."""
+        if self.symbols_file is None:
+            return self
+        symbols = self.read_symbols(folder)
+        return self.model_copy(update={"symbols_file": None, "symbols": symbols})
+
 
 def _read_symbols_file(path: Path) -> list[str]:
     try:

@@ -1,7 +1,7 @@
 """The settings, one model a table; the defaults that the program runs with are these."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -190,6 +190,17 @@ class Settings(Table):
         """Return every series, and all that is wrong with the tables that name them."""
         whole = {"model": self.model, "retrain": self.retrain, "intervals": self.intervals}
         return expand_tables(self.series, whole, self.folder)
+
+    def resolved(self) -> Self:
+        """Return the settings as they are now, whatever happens to the lists of symbols later.
+
+        Raises:
+            ConfigError: see `each_series`.
+        """
+        tables = [table.resolved(self.folder) for table in self.series]
+        found = self.model_copy(update={"series": tables})
+        found.each_series()
+        return found
 
     def amendments(self) -> tuple[Amendment, ...]:
         """Return the days on which calendars are to be closed or open otherwise.

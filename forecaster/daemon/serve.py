@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Thread
@@ -64,7 +64,7 @@ def serve(
     Raises:
         ForecasterError: the configuration or the database cannot be used, or another daemon runs.
     """
-    settings = load()
+    settings = load().resolved()
     with ExitStack() as held:
         url = settings.database_url()
         held.enter_context(claim(url, "daemon", what="daemon", wait=False))
@@ -135,33 +135,40 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
 
 def leave_on_signals() -> None:
     """Leave at SIGTERM and SIGINT as long as nothing has begun that would have to be ended."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        os._exit(0)
-
-    for number in ENDS:
-        signal.signal(number, leave)
+    _on_signals(lambda: os._exit(0))
 
 
 def _end_on_signals(scheduler: "BlockingScheduler") -> None:
-    """End the scheduler at SIGTERM and SIGINT, whatever this thread holds at that moment."""
-    # No lock: a handler may be interrupted by the next signal's.
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
+    """End the scheduler at SIGTERM and SIGINT."""
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        with suppress(BlockingIOError):
-            os.write(told, b".")
-
-    def shut() -> None:
-        os.read(heard, 1)
+    def end() -> None:
         while not scheduler.running:  # the signal came before the scheduler had started
             time.sleep(0.01)
         scheduler.shutdown(wait=False)
 
-    Thread(target=shut, name="end", daemon=True).start()
+    _on_signals(end)
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    """Have a thread act at the first signal, whatever the main thread holds or waits for then.
+
+    A handler would have to wait for it, be it for a database that is locked.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+
+    def listen() -> None:
+        os.read(heard, 1)
+        act()
+
+    Thread(target=listen, name="signals", daemon=True).start()
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     for number in ENDS:
-        signal.signal(number, end)
+        signal.signal(number, _nothing_else)
+
+
+def _nothing_else(_number: int, _frame: FrameType | None) -> None:
+    """Have Python not end the process itself."""
 
 
 def _end(watch: Watch) -> None:

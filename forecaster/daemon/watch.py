@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Protocol
 
 from forecaster import __version__
-from forecaster.config import Settings
+from forecaster.config import Amendment, Settings
 from forecaster.daemon.child import Ending, Errand
 from forecaster.errors import ForecasterError, LedgerError
 from forecaster.job.schedule import (
@@ -91,7 +91,10 @@ class Watch:
     def __post_init__(self) -> None:
         now = self.clock()
         self.pulse = Pulse(socket.gethostname(), os.getpid(), __version__, now, now)
-        self.calendars = Calendars(self.settings.amendments())
+        self._take_calendars(self.settings.amendments())
+
+    def _take_calendars(self, amendments: tuple[Amendment, ...]) -> None:
+        self.amendments, self.calendars = amendments, Calendars(amendments)
 
     def tick(self) -> bool:
         """Look once; return whether the ledger can be used."""
@@ -136,9 +139,7 @@ class Watch:
 
     def _note(self, arrivals: Arrivals) -> None:
         """Put on the schedule what has become due."""
-        if not arrivals.awaited:
-            return
-        put_on_schedule(self.ledger, arrivals.awaited, arrivals.newest)
+        put_on_schedule(self.ledger, arrivals.awaited, arrivals.closed)
         for calendar, sessions in arrivals.awaited.items():
             for one in sessions:
                 about = {"run": f"{calendar} {one.session}"}
@@ -205,7 +206,8 @@ class Watch:
     def _reload(self) -> None:
         """Take a changed configuration over; a bad one is refused, and the old stays in force."""
         try:
-            fresh = self.load()
+            fresh = self.load().resolved()
+            amendments = fresh.amendments()
             if fresh.database_url() != self.settings.database_url():
                 raise LedgerError(
                     "the configuration names another database",
@@ -216,11 +218,11 @@ class Watch:
             self._trouble("configuration", error)
             return
         self._trouble("configuration", None)
-        if fresh == self.settings:
+        if (fresh, amendments) == (self.settings, self.amendments):
             return
         LOG.info("the configuration has changed")
         self.settings, self.strangers = fresh, None
-        self.calendars = Calendars(fresh.amendments())
+        self._take_calendars(amendments)
         reopen(self.ledger, self._arrivals(self.clock()).newest, self.clock())
 
     def _trouble(self, what: str, why: object) -> None:

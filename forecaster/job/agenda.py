@@ -42,7 +42,8 @@ class Agenda:
 
         Only for whoever is alone at work: what is said to be running is not, and begins again.
         """
-        now = job.clock()
+        # What has become due since the prices were asked for has its turn another time.
+        now = min((one.now for one in standings), default=job.clock())
         recover(job.ledger, now)
         calendars = {one.calendar.name for one in standings}
         found = scheduled(job.ledger, job.settings, job.calendars, now)

@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -13,6 +13,7 @@ from forecaster import __version__
 from forecaster.config import Settings
 from forecaster.hooks import Executor, Registry, build_registry
 from forecaster.ledger import Ledger, Stamp, open_ledger
+from forecaster.ledger.check import require_whole
 from forecaster.ledger.claim import claim
 from forecaster.ledger.locks import Holder
 from forecaster.market import Calendars
@@ -55,14 +56,19 @@ class Job:
         """Return the calendars, as the configuration amends them."""
         return Calendars(self.settings.amendments())
 
-    def alone(self, what: str, *, wait: bool = True) -> AbstractContextManager[None]:
-        """Be the only process that works nights of this ledger.
+    @contextmanager
+    def alone(self, what: str, *, wait: bool = True) -> Iterator[None]:
+        """Be the only process that works nights of this ledger, which is whole.
 
         Raises:
-            LedgerError: another one does, and it is not waited for (code "busy").
+            LedgerError: another one does, and it is not waited for (code "busy"); or the database
+                is damaged.
         """
         url = self.settings.database_url()
-        return claim(url, "run", what=what, wait=wait, waiting=self.waiting)
+        with claim(url, "run", what=what, wait=wait, waiting=self.waiting):
+            require_whole(self.ledger)
+            yield
+            self.ledger.checkpoint()
 
     def stamp(self) -> Stamp:
         """Return what is stored beside everything written now."""

@@ -106,16 +106,16 @@ def plan_run(
         tonight = _tonight(ledger, one, as_of)
         if one.series is None or tonight is None or one.today is None:
             continue
-        kind = _kind(one, tonight)
+        newest = tonight == one.today
         turn = Turn(one.settings, one.series, forced=forced, problem=one.problem)
-        if kind == "live" and not one.series.backfilled:
+        if newest and not one.series.backfilled:
             for session in _warm_up(ledger, one, initial_backfill):
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
-        elif kind == "live" and not one.series.instrument.historical:
+        elif newest and not one.series.instrument.historical:
             for night in _missed(agenda.runs, one):
                 plan.add(night, replace(turn, forced=None, problem=None))
-        plan.add(Night(kind, one.calendar.name, tonight), turn)
+        plan.add(Night(_kind(one, tonight), one.calendar.name, tonight), turn)
     nights = without_finished(ledger, plan.in_order())
     return _retraining_at_once(nights) if forced == "retrain" else nights
 
@@ -209,7 +209,7 @@ def refuse_impossible(
 
 
 def _kind(one: Standing, session: date) -> Kind:
-    return "live" if session == one.today else "backfill"
+    return "live" if session == one.today and not one.overtaken else "backfill"
 
 
 def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
@@ -218,9 +218,9 @@ def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
 
 
 def _missed(runs: Iterable[Night], one: Standing) -> list[Night]:
-    """Return the sessions on the schedule that a newer one has overtaken."""
-    name = one.calendar.name
-    return [night for night in runs if night.kind == "backfill" and night.calendar == name]
+    """Return the sessions on the schedule, before today, that a newer one has overtaken."""
+    late = (night for night in runs if night.kind == "backfill" and night.session != one.today)
+    return [night for night in late if night.calendar == one.calendar.name]
 
 
 def _tonight(ledger: Ledger, one: Standing, as_of: date | None) -> date | None:

@@ -17,7 +17,7 @@ from forecaster.ledger.instruments import read_series
 from forecaster.ledger.runs import (
     Awaited,
     Run,
-    newest_scheduled,
+    on_schedule,
     open_runs,
     put_on_schedule,
 )
@@ -44,10 +44,12 @@ class Arrivals:
     Attributes:
         awaited: of each calendar, ascending.
         newest: the last settled session of each calendar in use.
+        closed: the last session of each that has closed: what is older is late.
     """
 
     awaited: Mapping[str, Sequence[Awaited]]
     newest: Mapping[str, date]
+    closed: Mapping[str, date]
 
 
 def calendars_in_use(ledger: Ledger, settings: Settings) -> set[str]:
@@ -105,19 +107,21 @@ def sessions_due(
     delay = timedelta(minutes=settings.schedule.settle_delay)
     in_use = {name: calendars.get(name) for name in sorted(calendars_in_use(ledger, settings))}
     newest = {name: calendar.last_closed(now - delay) for name, calendar in in_use.items()}
-    known = newest_scheduled(ledger, newest)
+    known = on_schedule(ledger, newest)
     awaited: dict[str, list[Awaited]] = {}
     for name, calendar in in_use.items():
         if name not in known:
             awaited[name] = [Awaited(newest[name], now)]
             continue
-        sessions = calendar.sessions(known[name] + timedelta(days=1), newest[name]).tolist()
-        due = [(session, calendar.close(session) + delay) for session in sessions]
+        sessions: list[date] = calendar.sessions(min(known[name]), newest[name]).tolist()
+        fresh = [session for session in sessions if session not in known[name]]
+        due = [(session, calendar.close(session) + delay) for session in fresh]
         awaited[name] = [
             Awaited(session, moment, late=now - moment > late_after, missed=missed)
             for (session, moment), missed in zip(due, _missed(settings, len(due)), strict=True)
         ]
-    return Arrivals({name: found for name, found in awaited.items() if found}, newest)
+    closed = {name: calendar.last_closed(now) for name, calendar in in_use.items()}
+    return Arrivals({name: found for name, found in awaited.items() if found}, newest, closed)
 
 
 def _missed(settings: Settings, count: int) -> list[str]:
@@ -133,8 +137,7 @@ def scheduled(ledger: Ledger, settings: Settings, calendars: Calendars, now: dat
     """Put what has become due on the schedule, and return all that is open on it."""
     take_back(ledger, now)
     due = sessions_due(ledger, settings, calendars, now)
-    if due.awaited:
-        put_on_schedule(ledger, due.awaited, due.newest)
+    put_on_schedule(ledger, due.awaited, due.closed)
     return open_runs(ledger)
 
 

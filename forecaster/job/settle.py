@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from forecaster.config import SeriesSettings
 from forecaster.errors import DataError, ForecasterError
 from forecaster.job.asking import Pulled
-from forecaster.job.border import last_settled
 from forecaster.job.context import Job
 from forecaster.job.take import Taken, take
 from forecaster.ledger import Series
@@ -30,6 +29,7 @@ class Standing:
         taken: what became of its instrument's pull; told of the first of its series only.
         problem: why it could not be pulled or validated; what was stored before still counts.
         calendars: where it finds its own.
+        now: when it was found so.
     """
 
     settings: SeriesSettings
@@ -39,6 +39,7 @@ class Standing:
     taken: Taken
     problem: ForecasterError | None
     calendars: Calendars
+    now: datetime
 
     @property
     def calendar(self) -> Calendar:
@@ -46,6 +47,13 @@ class Standing:
         if self.series is None:
             raise DataError(f"{self.settings.name} never had a bar", code="no_bars")
         return self.calendars.get(self.series.instrument.calendar)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether a newer session than today has closed: what is said of today comes late."""
+        if self.series is None or self.series.instrument.historical:
+            return False
+        return self.today != self.calendar.last_closed(self.now)
 
 
 def settle(
@@ -71,6 +79,7 @@ def _register(job: Job, wanted: Sequence[SeriesSettings]) -> None:
 def _standings(
     job: Job, wanted: Sequence[SeriesSettings], taken: Mapping[Address, Taken]
 ) -> list[Standing]:
+    now = job.clock()
     known = read_series(job.ledger)
     last = last_sessions(job.ledger)
     standings = []
@@ -86,17 +95,19 @@ def _standings(
                 settings=one,
                 series=series,
                 last=last.get(address),
-                today=_today(job, series, last.get(address)) if series else None,
+                today=_today(job, series, last.get(address), now) if series else None,
                 taken=Taken() if address in counted else pulled,
                 problem=pulled.problem,
                 calendars=job.calendars,
+                now=now,
             )
         )
         counted.add(address)
     return standings
 
 
-def _today(job: Job, series: Series, last: date | None) -> date | None:
+def _today(job: Job, series: Series, last: date | None, now: datetime) -> date | None:
     if series.instrument.historical:
         return last
-    return last_settled(job, job.calendars.get(series.instrument.calendar))
+    delay = timedelta(minutes=job.settings.schedule.settle_delay)
+    return job.calendars.get(series.instrument.calendar).last_closed(now - delay)

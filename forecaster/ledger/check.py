@@ -18,8 +18,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from forecaster.errors import LedgerError
 from forecaster.ledger import tallies
 from forecaster.ledger.door import Ledger
+from forecaster.ledger.engine import RESTORE
 from forecaster.ledger.lessons import Address, all_lessons
 from forecaster.ledger.records import Check
 from forecaster.ledger.schema import (
@@ -66,6 +68,20 @@ def check_ledger(ledger: Ledger, relearn: Relearn) -> list[Check]:
         found = [_finding(name, look(connection)) for name, look in checks]
         trackers, gates = _states(connection, relearn)
     return [*found, _finding("trackers", trackers), _finding("gates", gates)]
+
+
+def require_whole(ledger: Ledger) -> None:
+    """Refuse a damaged SQLite database before anything is made of it.
+
+    A damaged page is told of when it is read; an index that leaves out rows is not. Takes half a
+    second for 100 MB.
+    """
+    with ledger.reading() as connection:
+        wrong = _integrity(connection)
+    if wrong:
+        raise LedgerError(
+            f"database {ledger.place} is damaged: {wrong[0]}", remedy=RESTORE, code="damaged"
+        )
 
 
 def _finding(name: str, wrong: list[str]) -> Check:

@@ -172,6 +172,12 @@ def plain_errors(engine: Engine) -> Iterator[None]:
             remedy=_remedy(_cause(error), engine.url),
             code="database",
         ) from error
+    except UnicodeDecodeError as error:  # of a damaged text, or of SQLite's complaint about one
+        raise LedgerError(
+            f"database {shown(engine.url)}: there is text in it that is none",
+            remedy=f"the file is damaged: {RESTORE}",
+            code="damaged",
+        ) from error
     except StatementError as error:
         # A value that a column type refused: SQLAlchemy wraps what the type raised.
         if isinstance(error.orig, LedgerError):
@@ -196,6 +202,7 @@ def _remedy(cause: str, url: URL) -> str:
     known = {
         "not a database": f"it is not a forecaster database, or damaged: {RESTORE}",
         "malformed": f"the file is damaged: {RESTORE}",
+        "unsupported file format": f"the file is damaged: {RESTORE}",
         "Could not decode": f"the file is damaged: {RESTORE}",
         "disk I/O": "the disk or its file system failed: see the system's log, then run again",
         "disk is full": "free some space and run again: nothing was half-written",

@@ -4,9 +4,10 @@ A row of `run` that has a `due_at` is on the schedule. It is open while somethin
 done: it is pending, running or interrupted, or its next attempt has a time.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
@@ -17,6 +18,9 @@ from forecaster.ledger.records import LONGEST_REASON
 from forecaster.ledger.schema import forecast, run
 
 OPEN = ("pending", "running", "interrupted")
+
+GAPS = timedelta(days=60)
+"""Before the newest session, in which sessions are looked for that are not on the schedule."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,27 @@ def open_runs(ledger: Ledger) -> list[Run]:
         return [Run(*row) for row in connection.execute(query)]
 
 
-def newest_scheduled(ledger: Ledger, upto: Mapping[str, date]) -> dict[str, date]:
-    """Return the newest session of each calendar, up to one, that is on the schedule."""
-    found: dict[str, date] = {}
+def on_schedule(ledger: Ledger, upto: Mapping[str, date]) -> dict[str, set[date]]:
+    """Return the sessions of each calendar, up to one, that are on the schedule.
+
+    Those of the last two months are all there, of older ones only the newest, where there is none
+    later: a clock that was ahead may have left a gap before what was forecast by it.
+    """
+    mine = run.c.due_at.is_not(None) & run.c.calendar.in_(upto)
+    since = min(upto.values(), default=date.min + GAPS) - GAPS
+    recent = datetime.combine(since, time(), UTC)
+    found: dict[str, set[date]] = defaultdict(set)
     with ledger.reading() as connection:
-        for calendar, session in upto.items():
-            mine = (run.c.calendar == calendar) & (run.c.session <= session)
-            newest = select(func.max(run.c.session)).where(mine, run.c.due_at.is_not(None))
-            if (last := connection.scalar(newest)) is not None:
-                found[calendar] = last
-    return found
+        query = select(run.c.calendar, run.c.session).where(mine, run.c.due_at >= recent)
+        for calendar, session in connection.execute(query):
+            if session <= upto[calendar]:
+                found[calendar].add(session)
+        for calendar in upto.keys() - found.keys():
+            theirs = select(func.max(run.c.session)).where(mine, run.c.calendar == calendar)
+            last = connection.scalar(theirs.where(run.c.session <= upto[calendar]))
+            if last is not None:
+                found[calendar].add(last)
+    return dict(found)
 
 
 def put_on_schedule(
@@ -107,8 +122,12 @@ def put_on_schedule(
     Args:
         ledger: where to.
         awaited: the sessions of each calendar that are not on the schedule yet.
-        newest: the last session of each calendar that has settled.
+        newest: the last session of each calendar that has closed.
     """
+    if not any(awaited.values()) and not any(
+        _is_overtaken(one, newest) for one in open_runs(ledger)
+    ):
+        return
     rows = [
         _pending(calendar, one, overtaken=one.session < newest[calendar])
         for calendar, sessions in awaited.items()
@@ -141,15 +160,21 @@ def _pending(calendar: str, one: Awaited, *, overtaken: bool) -> dict[str, Any]:
     }
 
 
+def _is_overtaken(one: Run, newest: Mapping[str, date]) -> bool:
+    """Return whether a newer session has closed; what is being worked was begun before that."""
+    live = one.kind == "live" and one.state != "running"
+    return live and one.session < newest.get(one.calendar, one.session)
+
+
 def _overtake(connection: Connection, calendar: str, newest: date) -> None:
-    """Make late what was not done before a newer session was due.
+    """Make late what was not done before a newer session closed.
 
     Forecasts that were stored in time stay the live ones that they are: the others of such a night
     are a run of their own.
     """
     still_open = (
         (run.c.calendar == calendar) & (run.c.kind == "live") & (run.c.session < newest)
-        & run.c.due_at.is_not(None) & _is_open()
+        & (run.c.state != "running") & run.c.due_at.is_not(None) & _is_open()
     )  # fmt: skip
     overtaken = connection.execute(select(*COLUMNS).where(still_open))
     for one in [Run(*row) for row in overtaken]:
@@ -165,7 +190,7 @@ def _overtake(connection: Connection, calendar: str, newest: date) -> None:
             "state": "degraded",
             "next_attempt_at": None,
             "reason_code": "overtaken",
-            "reason": "the rest was not done before the next session was due, and is run late",
+            "reason": "the rest was not done before the next session closed, and is run late",
         }
         connection.execute(mine.values(closed))
         rest = _pending(calendar, Awaited(one.session, one.due_at), overtaken=True)

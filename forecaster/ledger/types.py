@@ -106,8 +106,11 @@ class Session(TypeDecorator[date]):
         return value.isoformat()
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> date | None:
-        """Return a date."""
-        return date.fromisoformat(value) if isinstance(value, str) else value
+        """Return a date, raising LedgerError for a text that is none."""
+        try:
+            return date.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise _damaged(value) from error
 
 
 class Moment(TypeDecorator[datetime]):
@@ -130,8 +133,19 @@ class Moment(TypeDecorator[datetime]):
         return moment.isoformat(timespec="microseconds") if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
-        """Return an aware datetime in UTC."""
+        """Return an aware datetime in UTC, raising LedgerError for a text that is none."""
         if value is None:
             return None
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.astimezone(UTC)
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise _damaged(value) from error
+
+
+def _damaged(value: str) -> LedgerError:
+    return LedgerError(
+        f"the database has {value!r} where a date should be: it is damaged",
+        remedy="restore a backup: forecaster db restore FILE",
+        code="damaged",
+    )

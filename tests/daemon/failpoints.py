@@ -76,7 +76,7 @@ FAILPOINTS = [
     Failpoint("daemon", "the first migration is stored", "commit", f"{LEDGER}.upgrade:_migrate",
               scene="empty"),
     *_write("daemon", "the schedule", f"{LEDGER}.runs:put_on_schedule"),
-    *_write("daemon", "what is taken off the schedule", f"{LEDGER}.runs:take_back", scene="ahead"),
+    *_write("daemon", "what is taken off the schedule", f"{LEDGER}.ahead:take_back", scene="ahead"),
     *_write("daemon", "the pulse", f"{LEDGER}.pulse:beat", often=10),
     *_act("daemon", "a child's process starts", "subprocess:Popen.__init__"),
     *_act("daemon", "the errand is handed over", f"{DAEMON}.child:_written"),

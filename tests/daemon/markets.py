@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -138,6 +139,8 @@ def forecaster_executors():
 BEFORE = datetime(2023, 3, 7, 3, tzinfo=UTC)
 """When the job was done for the last time before a test begins."""
 
+LONG_BEFORE = datetime(2023, 1, 20, 3, tzinfo=UTC)
+
 BEGINNING = datetime(2023, 3, 10, 3, tzinfo=UTC)
 """Three nights of both calendars later; the next session is due at 23:00."""
 
@@ -174,7 +177,7 @@ class Running:
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Return its exit code when it has ended."""
-        code = until(self.code, seconds)
+        code: int | None = until(self.code, seconds)
         assert code is not None, f"process {self.pid} did not end"
         return code
 
@@ -279,11 +282,14 @@ class Markets:
         with closing(sqlite3.connect(place, uri=True, timeout=30)) as connection:
             return connection.execute(query, values).fetchall()
 
-    def cells(self, upto: datetime = BEGINNING) -> Cells:
-        """Return the numbers of each forecast, as any reader sees them; none is there twice."""
+    def cells(self) -> Cells:
+        """Return the numbers of each forecast, as any reader sees them; none is there twice.
+
+        Those of the nights that were due when the test began: its clock runs on.
+        """
         if not self.database.exists():
             return {}
-        rows = self.sql(CELLS, str(upto.date()))
+        rows = self.sql(CELLS, str(BEGINNING.date()))
         found = {row[:3]: row[4:] for row in rows}
         assert len(found) == len(rows), "a forecast is stored twice"
         return found
@@ -292,8 +298,9 @@ class Markets:
         """Return the runs of which something remains to be done."""
         return self.sql(
             "SELECT kind, calendar, session, state, next_attempt_at, reason FROM run"
-            " WHERE due_at IS NOT NULL AND"
-            " (state IN ('pending', 'running', 'interrupted') OR next_attempt_at IS NOT NULL)"
+            " WHERE due_at IS NOT NULL AND session < ? AND"
+            " (state IN ('pending', 'running', 'interrupted') OR next_attempt_at IS NOT NULL)",
+            str(BEGINNING.date()),
         )
 
     def has_ticked(self, pid: int) -> bool:
@@ -317,6 +324,11 @@ class Markets:
         """Say whether nobody has a lock."""
         return holder(self.url, name) is None
 
+    def at_work(self) -> int:
+        """Return the process that works nights, 0 if none does."""
+        found = holder(self.url, "run")
+        return found.pid if found else 0
+
     def processes(self) -> list[int]:
         """Return the processes that are at work in this folder."""
         return [pid for pid in _pids() if _folder_of(pid) == str(self.folder)]
@@ -332,6 +344,8 @@ class Markets:
         assert found == dict(wanted)
         series = {"XNYS": {"AAA", "BBB"}, "24/7": {"COIN", "DOGE"}}
         for calendar, session in self.said_done():
+            if session >= str(BEGINNING.date()):
+                continue
             spoken = {name for name, cutoff, _ in found if cutoff == session}
             assert series[calendar] <= spoken, (calendar, session)
 
@@ -364,3 +378,37 @@ def _folder_of(pid: int) -> str:
 def lost(seen: Sequence[Cells], now: Cells) -> list[Any]:
     """Return what a reader saw once and is not there any more, or is not the same."""
     return [cell for each in seen for cell, told in each.items() if now.get(cell) != told]
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Folders to copy, and what an undisturbed run stores in each."""
+
+    folder: Path
+    cells: dict[str, Cells]
+
+    def copy(self, name: str, to: Path) -> Markets:
+        """Return a folder of one's own."""
+        shutil.copytree(self.folder / name, to)
+        return Markets(to)
+
+
+def grow(folder: Path) -> Templates:
+    """Make a project that has worked until three nights ago, one that never has, and one that
+    was left alone for seven weeks and has two processes to train its networks.
+    """
+    cells = {}
+    for name, before in {"worked": BEFORE, "new": None, "left alone": LONG_BEFORE}.items():
+        one = Markets(folder / name)
+        one.build()
+        if before == LONG_BEFORE:
+            one.configure('[executor]\nname = "noting"', "[plugins.local]\nworkers = 2")
+        if before is not None:
+            one.work(before)
+        if before == LONG_BEFORE:
+            one.configure("[plugins.local]", '[executor]\nname = "local"\n\n[plugins.local]')
+        shutil.copytree(one.folder, folder / f"{name}-undisturbed")
+        undisturbed = Markets(folder / f"{name}-undisturbed")
+        undisturbed.work(BEGINNING)
+        cells[name] = undisturbed.cells()
+    return Templates(folder, cells)

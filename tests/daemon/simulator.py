@@ -70,6 +70,7 @@ class Machine:
     world: World
     settings: Settings
     body: Body = lambda errand: ending("done")
+    plugins: tuple[str, ...] | None = ()
     watch: Watch | None = None
     ledger: Ledger | None = None
     children: list[Planned] = field(default_factory=list)
@@ -79,7 +80,12 @@ class Machine:
         self.halt()
         self.ledger = open_ledger(self.settings.database_url(), create=True)
         self.watch = Watch(
-            lambda: self.settings, self.settings, self.ledger, self.start, self.world.clock, ()
+            lambda: self.settings,
+            self.settings,
+            self.ledger,
+            self.start,
+            self.world.clock,
+            self.plugins,
         )
         return self.watch
 

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-SPARE = 3
+SPARE = 4
 """Processes that a daemon of the nursery has ready to become its children."""
 
 EVERY = 0.05
@@ -68,6 +69,7 @@ def daemon(*, command: Sequence[str] | None) -> NoReturn:
         return load_settings(Path("config.toml"), environ={})
 
     try:
+        room.leave_on_signals()
         room.serve(load, plugins=None, clock=clock, start=start, every=EVERY)
     except ForecasterError as error:
         sys.stderr.write(f"{error}\n")
@@ -80,8 +82,8 @@ def _rotate_often() -> None:
     from forecaster.logfile import LogFile
 
     if size := os.environ.get("LOG_SIZE"):
-        usual = LogFile.__init__
-        LogFile.__init__ = lambda self, path, _: usual(self, path, int(size))  # type: ignore[method-assign]
+        usual: Any = LogFile.__init__
+        setattr(LogFile, "__init__", lambda self, path, _: usual(self, path, int(size)))  # noqa: B010
 
 
 def night() -> NoReturn:
@@ -91,7 +93,7 @@ def night() -> NoReturn:
     from forecaster.daemon.night import main
     from forecaster.job import context, report, run  # noqa: F401  armed where they are used
 
-    context.open_job.__wrapped__.__kwdefaults__["clock"] = clock  # type: ignore[attr-defined]
+    _set_clock(context.open_job)
     for name in LOADED[-4:]:
         import_module(name)
     arm("night", Path.cwd())
@@ -108,11 +110,16 @@ def command(words: Sequence[str]) -> NoReturn:
     from forecaster.cli import cli
     from forecaster.job import context
 
-    context.open_job.__wrapped__.__kwdefaults__["clock"] = clock  # type: ignore[attr-defined]
+    _set_clock(context.open_job)
     for name in LOADED[-6:]:
         import_module(name)
     arm("command", Path.cwd())
     cli(list(words))
+    os._exit(0)
+
+
+def _set_clock(open_job: Any) -> None:
+    open_job.__wrapped__.__kwdefaults__["clock"] = clock
 
 
 class Spare:
@@ -130,7 +137,7 @@ class Spare:
         socket.send_fds(their, [b"."], [theirs_in, theirs_out])
         os.close(theirs_in)
         os.close(theirs_out)
-        self.stdin, self.stdout = open(mine_in, "wb", 0), open(mine_out, "rb", 0)  # noqa: SIM115, PTH123
+        self.stdin, self.stdout = os.fdopen(mine_in, "wb", 0), os.fdopen(mine_out, "rb", 0)
         self.returncode: int | None = None
 
     def wait(self) -> int:
@@ -143,7 +150,7 @@ class Spare:
     def prepare(cls) -> None:
         """Fork some."""
         cls.ready = []
-        for _ in range(SPARE):
+        for _ in range(int(os.environ.get("SPARE", SPARE))):
             mine, theirs = socket.socketpair()
             pid = os.fork()
             if not pid:
@@ -167,7 +174,7 @@ def _become_night(end: socket.socket) -> NoReturn:
     for each in (*streams, end.detach()):
         os.close(each)
     # What was a file is a pipe now.
-    sys.stdout, sys.stderr = (open(fd, "w", closefd=False) for fd in (1, 2))  # noqa: PTH123
+    sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
     night()
 
 
@@ -222,16 +229,14 @@ def _begin(request: dict[str, Any]) -> NoReturn:
     os.closerange(3, 1024)
     try:
         if request["what"] == "daemon":
-            from forecaster.daemon import child
-
             Spare.prepare()
-            child.subprocess.Popen = Spare  # type: ignore[misc,assignment]
+            setattr(subprocess, "Popen", Spare)  # noqa: B010  for the type checker
             daemon(command=None)
         command(request["words"])
     except SystemExit as error:
         sys.stdout.flush()
-        os._exit(error.code if isinstance(error.code, int) else 1)
-    except BaseException:
+        os._exit(int(error.code or 0))
+    except BaseException:  # noqa: BLE001  a forked process must not go on as its parent
         sys.excepthook(*sys.exc_info())
         os._exit(70)
     os._exit(0)

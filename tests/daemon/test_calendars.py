@@ -147,9 +147,9 @@ class Light:
         settings, ledger = errand.settings, self.ledger()
         with claim(settings.database_url(), "run", what="run", wait=False):
             job = Job(settings, ledger, build_registry((), ()), self.world.clock)
-            known = read_series(ledger)
+            known, now = read_series(ledger), self.world.clock()
             standings = [
-                Standing(one, known[one.name], None, None, Taken(), None, job.calendars)
+                Standing(one, known[one.name], None, None, Taken(), None, job.calendars, now)
                 for one in settings.each_series()
                 if one.calendar in (errand.calendars or ())
             ]

@@ -1,35 +1,40 @@
 """SIGKILL at every named moment and at random ones: nothing is lost, doubled or half stored."""
 
-import os
-import random
+import gzip
+import importlib
 import shutil
 import signal
 import sqlite3
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from contextlib import closing
+from datetime import UTC, date, datetime
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forecaster.ledger import open_ledger
+from forecaster.ledger.backup import back_up
+from forecaster.ledger.engine import parse_url
+from forecaster.ledger.files import BESIDE
 from forecaster.ledger.runs import Awaited, put_on_schedule
 
 from .failpoints import FAILPOINTS, NAMED, NOTED, Failpoint
 from .markets import (
-    BEFORE,
     BEGINNING,
-    PATIENCE,
     READY,
     Cells,
     Markets,
     Nursery,
     Running,
+    Templates,
     fake_clock,
     lost,
     until,
 )
+
+OLD = Path(__file__).parents[1] / "ledger" / "schema_0004.db.gz"
+"""A database that an older program made."""
 
 ORPHANS = 2.0
 """Seconds in which what a daemon has started is gone after it."""
@@ -48,45 +53,6 @@ if count < 2:
     pathlib.Path(f"died-{count}").touch()
     os.kill(os.getpid(), 9)
 """
-
-
-@dataclass(frozen=True)
-class Templates:
-    """Folders to copy, and what an undisturbed run stores in each."""
-
-    folder: Path
-    cells: dict[str, Cells]
-
-    def copy(self, name: str, to: Path) -> Markets:
-        """Return a folder of one's own."""
-        shutil.copytree(self.folder / name, to)
-        return Markets(to)
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """Return a process that starts others."""
-    one = Nursery()
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """Return a project that has worked until three nights ago, and one that never has."""
-    folder = tmp_path_factory.mktemp("templates")
-    cells = {}
-    for name in ("worked", "new"):
-        one = Markets(folder / name)
-        one.build()
-        if name == "worked":
-            one.work(BEFORE)
-        shutil.copytree(one.folder, folder / f"{name}-undisturbed")
-        undisturbed = Markets(folder / f"{name}-undisturbed")
-        undisturbed.work(BEGINNING)
-        cells[name] = undisturbed.cells()
-    assert len(cells["worked"]) == 56
-    return Templates(folder, cells)
 
 
 class Scene:
@@ -114,7 +80,9 @@ class Scene:
                 (self.markets.folder / "broken").touch()
             case "long log":
                 self.environ["LOG_SIZE"] = "2000"
-                self.markets.configure("[reporters.html]", '[daemon]\nlog = "log"\n\n[reporters.html]')
+                self.markets.configure(
+                    "[reporters.html]", '[daemon]\nlog = "log"\n\n[reporters.html]'
+                )
 
     def kill(self, hit: int) -> Running:
         """Start a daemon, and return it when it, or its child, was killed at the failpoint."""
@@ -154,7 +122,7 @@ class Scene:
 
     def end(self, daemon: Running) -> None:
         """Let the work be finished, and demand that it is what it would have been."""
-        assert until(lambda: self.is_done()), (len(self.markets.cells()), self.markets.open_runs())
+        assert until(self.is_done), (len(self.markets.cells()), self.markets.open_runs())
         daemon.signal(signal.SIGTERM)
         assert daemon.wait(10) == 0
         assert lost(self.seen, self.markets.cells()) == []
@@ -183,3 +151,106 @@ def test_killed_at_a_failpoint_it_goes_on(
     """What was stored stays, nothing is half, and the rest is done as if nothing had happened."""
     scene = Scene(NAMED[name], nursery, templates, tmp_path / "markets")
     scene.end(scene.kill(1))
+
+
+COMMANDS = [one.name for one in FAILPOINTS if one.who == "command"]
+
+
+class Shelf:
+    """A command about database files, which dies at a failpoint and is given again."""
+
+    def __init__(self, point: Failpoint, nursery: Nursery, templates: Templates, folder: Path):
+        self.point, self.nursery = point, nursery
+        self.markets = templates.copy("worked", folder)
+        self.copy = folder / "copy.db"
+        if point.scene == "restore":
+            back_up(parse_url(self.markets.url), self.copy)
+            self.markets.work(BEGINNING)
+        if point.scene == "upgrade":
+            for path in folder.glob("forecaster.db*"):
+                path.unlink()
+            self.markets.database.write_bytes(gzip.decompress(OLD.read_bytes()))
+        self.stored = self.content()
+
+    def give(self, **environ: str) -> int:
+        """Give the command, and return its exit code."""
+        words = {"backup": ["backup", str(self.copy), "--force"], "restore": ["restore", "copy.db"],
+                 "upgrade": ["upgrade"]}[self.point.scene]  # fmt: skip
+        environ |= fake_clock(BEGINNING)
+        return self.nursery.start("command", self.markets.folder, "db", *words, **environ).wait()
+
+    def content(self, path: Path | None = None) -> list[tuple[Any, ...]]:
+        """Return the forecasts in a database that is whole."""
+        with closing(sqlite3.connect(path or self.markets.database)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            query = "SELECT series_id, cutoff, horizon, mean FROM forecast ORDER BY 1, 2, 3"
+            return connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_killed_leaves_whole_files(
+    tmp_path: Path, nursery: Nursery, templates: Templates, name: str
+) -> None:
+    """The database is as it was or as it is to be, a copy is whole or not there; again it works."""
+    shelf = Shelf(NAMED[name], nursery, templates, tmp_path / "markets")
+    assert shelf.give(FAILPOINT=name) == -signal.SIGKILL
+    assert (shelf.markets.folder / NOTED).read_text() == f"{name}\n"
+    wanted = [shelf.stored]
+    if shelf.point.scene == "restore":
+        wanted.append(shelf.content(shelf.copy))
+    assert shelf.content() in wanted
+    assert shelf.markets.is_free("daemon")
+    assert shelf.markets.is_free("run")
+    assert all(shelf.content(each) in wanted for each in copies(shelf.markets.folder))
+    assert shelf.give() == 0
+    assert shelf.content() == wanted[-1]
+    assert [each for each in copies(shelf.markets.folder) if shelf.content(each) == shelf.stored]
+
+
+def copies(folder: Path) -> list[Path]:
+    """Return the copies of a database that bear a name of their own."""
+    return [
+        *folder.glob("copy.db"), *folder.glob("forecaster.db.before-*"),
+        *(each for each in folder.glob("forecaster.db.replaced-*")
+          if not each.name.endswith(BESIDE)),
+    ]  # fmt: skip
+
+
+def test_a_failpoint_that_is_not_there_is_noticed() -> None:
+    """Each failpoint names a function that exists, and there are many."""
+    for one in FAILPOINTS:
+        module, _, path = one.target.partition(":")
+        attrgetter(path)(importlib.import_module(module))
+    assert len(NAMED) == len(FAILPOINTS) >= 30
+    with pytest.raises(AttributeError):
+        attrgetter("no_such_function")(importlib.import_module("forecaster.ledger.runs"))
+
+
+def test_a_forecast_that_is_lost_or_doubled_is_noticed(
+    tmp_path: Path, templates: Templates
+) -> None:
+    """The comparison fails when a row is gone, differs in its last bit, or is there twice."""
+    wanted = templates.cells["worked"]
+    markets = templates.copy("worked-undisturbed", tmp_path / "markets")
+    markets.check(wanted)
+    cell, told = next(iter(wanted.items()))
+    other = {**wanted, cell: (told[0], told[1] * (1 + 1e-15), *told[2:])}
+    assert lost([wanted], other) == [cell]
+    assert lost([wanted], {}) == list(wanted)
+    with pytest.raises(AssertionError):
+        markets.check(other)
+    with pytest.raises(AssertionError):
+        templates.copy("worked", tmp_path / "half").check(wanted)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", DAEMONS)
+def test_killed_at_a_failpoint_ten_times(
+    tmp_path: Path, nursery: Nursery, templates: Templates, name: str
+) -> None:
+    """Killed at the first, second, ... tenth time that it comes there: likewise."""
+    often = NAMED[name].often
+    for k in range(10):
+        scene = Scene(NAMED[name], nursery, templates, tmp_path / str(k))
+        scene.end(scene.kill(1 + k % often))
+        shutil.rmtree(scene.markets.folder)

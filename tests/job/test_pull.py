@@ -375,7 +375,7 @@ class TestAnswersWithoutPrices:
     def test_a_live_bar_is_left_out(self, venue: Venue) -> None:
         """Of an answer during a session only the settled bars count."""
         venue.trade("A", TODAY + 2, changed={COMING[1]: 1.0})
-        venue.run(datetime.combine(COMING[1], datetime.min.time(), UTC) + timedelta(hours=21))
+        venue.run(datetime.combine(COMING[1], datetime.min.time(), UTC) + timedelta(hours=19))
         assert venue.sql("SELECT max(session) FROM bar") == [(str(COMING[0]),)]
         assert venue.night(COMING[0]) == ("done", "done", "ok")
 

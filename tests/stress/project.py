@@ -165,10 +165,22 @@ def run_with(
         folder.with_name(f"{folder.name}.told") if notes is None else notes / f"{k}.told"
         for k, (folder, _) in enumerate(work)
     ]
-    listed = places[0].with_name("work.json")
+    return _started(library, [(*one, args) for one in work], places)
+
+
+def run_each(folder: Path, *commands: Sequence[str]) -> list[Ended]:
+    """Run commands in a folder, one after the other, without a fault."""
+    places = [folder.with_name(f"{folder.name}.{k}") for k in range(len(commands))]
+    return _started(None, [(folder, Fault(), command) for command in commands], places)
+
+
+def _started(
+    library: Path | None, work: Sequence[tuple[Path, Fault, Sequence[str]]], notes: Sequence[Path]
+) -> list[Ended]:
+    listed = notes[0].with_name("work.json")
     what = [
         {"folder": str(folder), "notes": str(place), "args": ["-q", *args], **vars(fault)}
-        for (folder, fault), place in zip(work, places, strict=True)
+        for (folder, fault, args), place in zip(work, notes, strict=True)
     ]
     listed.write_text(json.dumps(what))
     subprocess.run(
@@ -176,7 +188,7 @@ def run_with(
         env={**os.environ, "LD_PRELOAD": str(library or "")}, check=True,
     )  # fmt: skip
     return [
-        Ended(**json.loads(place.with_name(f"{place.name}.json").read_text())) for place in places
+        Ended(**json.loads(place.with_name(f"{place.name}.json").read_text())) for place in notes
     ]
 
 
