@@ -18,6 +18,7 @@ from forecaster.cli import (
     bars,
     configure,
     database,
+    doctoring,
     explaining,
     judging,
     models,
@@ -114,8 +115,8 @@ def _log_to_standard_error(ctx: click.Context) -> None:
 
 
 PARTS = (
-    working, serving, watching, backtesting, reading, judging, models, explaining, proving,
-    administer, database, bars, plugins, configure,
+    working, serving, watching, doctoring, backtesting, reading, judging, models, explaining,
+    proving, administer, database, bars, plugins, configure,
 )  # fmt: skip
 
 for command in (each for part in PARTS for each in part.COMMANDS):

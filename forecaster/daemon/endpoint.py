@@ -14,6 +14,7 @@ from forecaster.config import Settings
 from forecaster.daemon.health import Health, check_health, overdue_sessions
 from forecaster.daemon.metrics import Figures, StageSeconds, exposition
 from forecaster.errors import ConfigError
+from forecaster.job.schedule import sessions_due
 from forecaster.ledger import Ledger
 from forecaster.logs import LOG
 from forecaster.market import Calendars
@@ -226,7 +227,8 @@ def open_endpoint(
     def overdue() -> int:
         now, moment = settings(), clock()
         if not counted or not timedelta() <= moment - counted[0][0] < BELIEVED:
-            found = overdue_sessions(ledger, now, moment, Calendars(now.amendments()))
+            arrivals = sessions_due(ledger, now, Calendars(now.amendments()), moment)
+            found = overdue_sessions(ledger, arrivals, moment)
             counted[:] = [(moment, len(found))]
         return counted[0][1]
 

@@ -9,11 +9,10 @@ from typing import Any
 from forecaster.config import Settings
 from forecaster.daemon.alive import NAMED, OVERDUE, Findings, check_daemon, moment_text
 from forecaster.errors import ForecasterError, LedgerError
-from forecaster.job.schedule import sessions_due
+from forecaster.job.schedule import Arrivals, sessions_due, workable
 from forecaster.ledger import Ledger
 from forecaster.ledger.engine import parse_url, shown
 from forecaster.ledger.locks import sqlite_file
-from forecaster.ledger.runs import open_runs
 from forecaster.ledger.schema import HEAD
 from forecaster.ledger.vitals import behind, last_done, last_finished, measure, quick_check
 from forecaster.logfile import escaped
@@ -133,16 +132,16 @@ def _database(ledger: Ledger, *, deep: bool) -> Findings:
 
 
 def _overdue(ledger: Ledger, settings: Settings, now: datetime, calendars: Calendars) -> Findings:
-    facts = overdue_sessions(ledger, settings, now, calendars)
-    problems = [_told(each) for each in facts[:NAMED]]
+    arrivals = sessions_due(ledger, settings, calendars, now)
+    facts = overdue_sessions(ledger, arrivals, now)
+    problems = [str(each) for each in arrivals.unknown.values()]
+    problems += [_told(each) for each in facts[:NAMED]]
     if facts[NAMED:]:
         problems.append(f"{len(facts) - NAMED} further sessions are overdue")
     return facts, problems
 
 
-def overdue_sessions(
-    ledger: Ledger, settings: Settings, now: datetime, calendars: Calendars
-) -> list[dict[str, Any]]:
+def overdue_sessions(ledger: Ledger, arrivals: Arrivals, now: datetime) -> list[dict[str, Any]]:
     """Return the sessions that should have been worked: noted and open, or not even noted."""
     late = now - OVERDUE
     facts = [
@@ -152,7 +151,7 @@ def overdue_sessions(
             "next_attempt_at": moment_text(one.next_attempt_at),
             "reason_code": one.reason_code, "reason": one.reason,
         }
-        for one in open_runs(ledger)
+        for one in workable(ledger, arrivals)
         if one.due_at < late
     ]  # fmt: skip
     facts += [
@@ -161,7 +160,7 @@ def overdue_sessions(
             "due_at": moment_text(one.due_at), "attempts": 0, "next_attempt_at": None,
             "reason_code": "unseen", "reason": "nobody has looked at the schedule since",
         }
-        for calendar, awaited in sessions_due(ledger, settings, calendars, now).awaited.items()
+        for calendar, awaited in arrivals.awaited.items()
         for one in awaited
         if one.due_at < late and not one.missed
     ]  # fmt: skip

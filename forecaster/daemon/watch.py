@@ -23,15 +23,19 @@ from forecaster.job.schedule import (
     Arrivals,
     next_attempt,
     sessions_due,
+    take_off,
     unknown_series,
+    workable,
 )
 from forecaster.ledger import Ledger
-from forecaster.ledger.ahead import take_back
 from forecaster.ledger.claim import holder
 from forecaster.ledger.pulse import Pulse, beat
 from forecaster.ledger.runs import Run, give_back, open_runs, put_on_schedule, reopen
 from forecaster.logs import LOG
 from forecaster.market import Calendars
+
+OVER_BY_NOW = ("ledger", "schedule")
+"""Troubles that end with a tick that has come as far as to tell of itself."""
 
 STEP = timedelta(days=1)
 """By which the clock may lag behind what the ledger says without anybody being told."""
@@ -70,6 +74,7 @@ class Watch:
         pulse: what it last said of itself.
         child: at work, or the last one.
         hung: sources that are not asked, and until when.
+        changed: the configuration has, and what did not end well is to be tried again.
         stopping: nothing is begun any more.
         strangers: when series that never had a bar are asked for again, and how often they were.
     """
@@ -85,6 +90,7 @@ class Watch:
     strangers: tuple[datetime, int] | None = None
     troubles: dict[str, str] = field(default_factory=dict)
     hung: dict[str, datetime] = field(default_factory=dict)
+    changed: bool = False
     stopping: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -99,8 +105,8 @@ class Watch:
     def tick(self) -> bool:
         """Look once; return whether the ledger can be used."""
         with self._lock:
-            self._reload()
             try:
+                self._reload()
                 self._look()
             except ForecasterError as error:
                 self._trouble("ledger" if isinstance(error, LedgerError) else "schedule", error)
@@ -112,24 +118,30 @@ class Watch:
 
     def _look(self) -> None:
         now = self.clock()
-        for one in take_back(self.ledger, now):
+        for one in take_off(self.ledger, self.calendars, now):
             LOG.warning(
-                "not due yet: the clock was ahead", extra={"run": f"{one.calendar} {one.session}"}
+                "off the schedule: not due yet, because the clock was ahead, or no session",
+                extra={"run": f"{one.calendar} {one.session}"},
             )
         arrivals = self._arrivals(now)
+        self._trouble("calendars", "; ".join(map(str, arrivals.unknown.values())) or None)
         self._note(arrivals)
+        if self.changed:
+            reopen(self.ledger, arrivals.newest, now)
+            self.changed = False
         before = self.pulse.ticked_at
         back = f"the clock went back from {before:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC"
         self._trouble("clock", back if now < before - STEP else None)
-        self.pulse = replace(self.pulse, ticked_at=now, problem="; ".join(self.troubles.values()))
+        lasting = [why for what, why in self.troubles.items() if what not in OVER_BY_NOW]
+        self.pulse = replace(self.pulse, ticked_at=now, problem="; ".join(lasting))
         beat(self.ledger, self.pulse)
-        self._trouble("ledger", None)
-        self._trouble("schedule", None)
+        for what in OVER_BY_NOW:
+            self._trouble(what, None)
         if self.stopping or (self.child is not None and self.child.alive):
             return
-        due = {one.calendar for one in open_runs(self.ledger) if one.is_due(now)}
-        if (due & arrivals.newest.keys() or self._has_strangers(now)) and not self._is_busy():
-            calendars = tuple(sorted(due & arrivals.newest.keys()))
+        due = {one.calendar for one in workable(self.ledger, arrivals) if one.is_due(now)}
+        if (due or self._has_strangers(now)) and not self._is_busy():
+            calendars = tuple(sorted(due))
             LOG.info("beginning", extra={"calendars": list(calendars)})
             errand = Errand(self.settings, calendars, self.plugins, self._avoided(now))
             self.child = self.start(errand, partial(self.ended, errand))
@@ -154,7 +166,7 @@ class Watch:
             self.strangers = None
             return False
         since, count = self.strangers or (now, 0)
-        if since > now:
+        if now < since <= now + LADDER[-1]:  # if it is later, a clock was ahead
             return False
         self.strangers = (now + LADDER[min(count, len(LADDER) - 1)], count + 1)
         return True
@@ -168,7 +180,8 @@ class Watch:
 
     def _avoided(self, now: datetime) -> tuple[str, ...]:
         """Return the sources at which a child hung not long ago: the others have their turn."""
-        self.hung = {name: until for name, until in self.hung.items() if now < until}
+        hung = self.hung.items()
+        self.hung = {name: until for name, until in hung if now < until <= now + HUNG}
         return tuple(self.hung)
 
     def ended(self, errand: Errand, ending: Ending) -> None:
@@ -198,7 +211,7 @@ class Watch:
                 give_back(self.ledger, one, now, ending.how, ending.reason, again)
 
     def _again(self, one: Run, now: datetime) -> datetime | None:
-        begun = one.attempts - (one.state == "running")
+        begun = one.attempts - one.has_begun
         calendar = self.calendars.get(one.calendar)
         before = replace(one, attempts=begun)
         return next_attempt(before, self.settings, calendar, now, not_before=now)
@@ -221,9 +234,8 @@ class Watch:
         if (fresh, amendments) == (self.settings, self.amendments):
             return
         LOG.info("the configuration has changed")
-        self.settings, self.strangers = fresh, None
+        self.settings, self.strangers, self.changed = fresh, None, True
         self._take_calendars(amendments)
-        reopen(self.ledger, self._arrivals(self.clock()).newest, self.clock())
 
     def _trouble(self, what: str, why: object) -> None:
         """Note a trouble, or its end, and tell of it once."""

@@ -50,7 +50,7 @@ class Agenda:
         runs = {
             Night("live" if one.kind == "live" else "backfill", one.calendar, one.session): one
             for one in found
-            if one.calendar in calendars and not (only_some and one.kind != "live")
+            if one.calendar in calendars
         }
         again = {night: _next(job, one, now, standings) for night, one in runs.items()}
         return cls(job, runs, again, _counts(job, runs) if only_some else {})

@@ -6,6 +6,7 @@ from datetime import date
 from forecaster.errors import ConfigError
 from forecaster.hooks import RunSummary
 from forecaster.job.account import Account
+from forecaster.job.agenda import Agenda
 from forecaster.job.context import Job
 from forecaster.job.plan import plan_backfill, refuse_impossible
 from forecaster.job.run import chosen, prepare, work_night
@@ -26,8 +27,10 @@ def backfill(job: Job, *, first: date, last: date, names: Sequence[str] = ()) ->
     with job.alone("backfill"):
         account = Account()
         standings = prepare(job, chosen(job, names), account)
-        nights = plan_backfill(job.ledger, standings, first=first, last=last)
-        if not nights:
-            refuse_impossible(job.ledger, standings, first, last)
-        walk(job, nights, account, work_night)
+        with Agenda.of_job(job, standings, only_some=True) as agenda:
+            nights = plan_backfill(job.ledger, standings, agenda, first=first, last=last)
+            if not nights:
+                refuse_impossible(job.ledger, standings, first, last)
+            agenda.begin(nights)
+            walk(job, nights, account, work_night)
     return account.summary("backfill", standings)

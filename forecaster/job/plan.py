@@ -112,7 +112,7 @@ def plan_run(
             for session in _warm_up(ledger, one, initial_backfill):
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
-        elif newest and not one.series.instrument.historical:
+        elif newest and not agenda.of and not one.series.instrument.historical:
             for night in _missed(agenda.runs, one):
                 plan.add(night, replace(turn, forced=None, problem=None))
         plan.add(Night(_kind(one, tonight), one.calendar.name, tonight), turn)
@@ -138,10 +138,10 @@ def _retraining_at_once(nights: Sequence[Due]) -> list[Due]:
 
 
 def plan_backfill(
-    ledger: Ledger, standings: Sequence[Standing], *, first: date, last: date
+    ledger: Ledger, standings: Sequence[Standing], agenda: Agenda, *, first: date, last: date
 ) -> list[Due]:
     """Return the nights of past sessions, from first to last, that are not stored yet."""
-    plan = Plan()
+    plan = Plan(agenda)
     for one in standings:
         if one.series is None or one.today is None:
             continue

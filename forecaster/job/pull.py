@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import SourceError
+from forecaster.errors import ForecasterError, SourceError
 from forecaster.job.asking import Pulled, ask, open_source
 from forecaster.job.border import last_settled
 from forecaster.job.context import Job
@@ -106,7 +106,10 @@ class Stored:
         known, last = self.known.get(address), self.last.get(address)
         if known is None or known.historical or last is None or address in self.trusted:
             return True
-        return last < last_settled(job, job.calendars.get(known.calendar))
+        try:
+            return last < last_settled(job, job.calendars.get(known.calendar))
+        except ForecasterError:  # the calendar has ended: nothing settles any more
+            return False
 
     def start(self, address: Address) -> date | None:
         """Return from where to ask, None for everything.

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from forecaster.config import SeriesSettings, Settings
+from forecaster.errors import DataError, ForecasterError
 from forecaster.ledger import Ledger, Series
 from forecaster.ledger.ahead import take_back
 from forecaster.ledger.instruments import read_series
 from forecaster.ledger.runs import (
     Awaited,
     Run,
+    newest_live,
     on_schedule,
     open_runs,
     put_on_schedule,
@@ -45,11 +47,13 @@ class Arrivals:
         awaited: of each calendar, ascending.
         newest: the last settled session of each calendar in use.
         closed: the last session of each that has closed: what is older is late.
+        unknown: why the sessions of a calendar in use cannot be told; it is in none of the others.
     """
 
     awaited: Mapping[str, Sequence[Awaited]]
     newest: Mapping[str, date]
     closed: Mapping[str, date]
+    unknown: Mapping[str, ForecasterError]
 
 
 def calendars_in_use(ledger: Ledger, settings: Settings) -> set[str]:
@@ -102,17 +106,22 @@ def sessions_due(
     """Return the sessions that have become due since the schedule was last looked at.
 
     A calendar that is new begins with its newest session: what was before is the initial
-    backfill's.
+    backfill's. Where its series were forecast before there was a schedule, it begins behind that.
     """
     delay = timedelta(minutes=settings.schedule.settle_delay)
-    in_use = {name: calendars.get(name) for name in sorted(calendars_in_use(ledger, settings))}
-    newest = {name: calendar.last_closed(now - delay) for name, calendar in in_use.items()}
+    active = active_series(ledger, settings)
+    newest, closed, unknown = _newest(active, calendars, now, delay)
     known = on_schedule(ledger, newest)
+    if newest.keys() - known.keys():
+        worked = newest_live(ledger, [one.id for one in active])
+        older = {name: last for name, last in worked.items() if last < newest.get(name, last)}
+        known = {name: {last} for name, last in older.items()} | known
     awaited: dict[str, list[Awaited]] = {}
-    for name, calendar in in_use.items():
+    for name in newest:
         if name not in known:
             awaited[name] = [Awaited(newest[name], now)]
             continue
+        calendar = calendars.get(name)
         sessions: list[date] = calendar.sessions(min(known[name]), newest[name]).tolist()
         fresh = [session for session in sessions if session not in known[name]]
         due = [(session, calendar.close(session) + delay) for session in fresh]
@@ -120,8 +129,27 @@ def sessions_due(
             Awaited(session, moment, late=now - moment > late_after, missed=missed)
             for (session, moment), missed in zip(due, _missed(settings, len(due)), strict=True)
         ]
-    closed = {name: calendar.last_closed(now) for name, calendar in in_use.items()}
-    return Arrivals({name: found for name, found in awaited.items() if found}, newest, closed)
+    found = {name: sessions for name, sessions in awaited.items() if sessions}
+    return Arrivals(found, newest, closed, unknown)
+
+
+def _newest(
+    active: Iterable[Series], calendars: Calendars, now: datetime, delay: timedelta
+) -> tuple[dict[str, date], dict[str, date], dict[str, ForecasterError]]:
+    """Return of each calendar the last session that has settled, and that has closed; or why not.
+
+    The library knows some calendars for a year ahead only: one that has ended stops no other.
+    """
+    newest, closed, unknown = {}, {}, {}
+    for name in sorted({one.instrument.calendar for one in active}):
+        try:
+            calendar = calendars.get(name)
+            last, settled = calendar.last_closed(now), calendar.last_closed(now - delay)
+        except ForecasterError as error:
+            unknown[name] = error
+        else:
+            closed[name], newest[name] = last, settled
+    return newest, closed, unknown
 
 
 def _missed(settings: Settings, count: int) -> list[str]:
@@ -134,11 +162,30 @@ def _missed(settings: Settings, count: int) -> list[str]:
 
 
 def scheduled(ledger: Ledger, settings: Settings, calendars: Calendars, now: datetime) -> list[Run]:
-    """Put what has become due on the schedule, and return all that is open on it."""
-    take_back(ledger, now)
+    """Put what has become due on the schedule, and return what is open on it and can be worked."""
+    take_off(ledger, calendars, now)
     due = sessions_due(ledger, settings, calendars, now)
     put_on_schedule(ledger, due.awaited, due.closed)
-    return open_runs(ledger)
+    return workable(ledger, due)
+
+
+def workable(ledger: Ledger, arrivals: Arrivals) -> list[Run]:
+    """Return the open runs of calendars in use, less those not settled by the present delay."""
+    newest = arrivals.newest
+    return [one for one in open_runs(ledger) if one.session <= newest.get(one.calendar, date.min)]
+
+
+def take_off(ledger: Ledger, calendars: Calendars, now: datetime) -> list[Run]:
+    """Take off the schedule, and return, what is not due yet and what is no session after all."""
+    unreal = [one.id for one in open_runs(ledger) if not _is_session(one, calendars)]
+    return take_back(ledger, now, unreal)
+
+
+def _is_session(one: Run, calendars: Calendars) -> bool:
+    try:
+        return bool(len(calendars.get(one.calendar).sessions(one.session, one.session)))
+    except ForecasterError:  # the calendar is not known, which says nothing of the session
+        return True
 
 
 def next_attempt(
@@ -159,11 +206,19 @@ def next_attempt(
     chance = random.Random(f"{run.calendar} {run.session} {count}").uniform(-JITTER, JITTER)  # noqa: S311  no secret
     moment = max(now + wait * (1 + chance), not_before)
     if run.kind == "live":
-        begun, overtaken = run.due_at, calendar.close(calendar.after(run.session, 1)[0])
-        if moment >= overtaken:
+        begun, overtaken = run.due_at, _next_close(calendar, run.session)
+        if overtaken is not None and moment >= overtaken:
             return None
     else:  # it waits for the same sources as the newest session does
         delay = timedelta(minutes=settings.schedule.settle_delay)
         begun = calendar.close(calendar.last_closed(now - delay)) + delay
     given_up = begun + timedelta(minutes=settings.schedule.give_up)
     return None if count >= FEWEST and moment > given_up else moment
+
+
+def _next_close(calendar: Calendar, session: date) -> datetime | None:
+    """Return when the next session closes; None where the calendar ends with this one."""
+    try:
+        return calendar.close(calendar.after(session, 1)[0])
+    except DataError:
+        return None

@@ -90,14 +90,15 @@ def _standings(
         if series and (series.instrument.source, series.instrument.symbol) != address:
             series = None  # the name meant another instrument, and this one never had a bar
         pulled = taken.get(address, Taken())
+        today, why = _today(job, series, last.get(address), now) if series else (None, None)
         standings.append(
             Standing(
                 settings=one,
                 series=series,
                 last=last.get(address),
-                today=_today(job, series, last.get(address), now) if series else None,
+                today=today,
                 taken=Taken() if address in counted else pulled,
-                problem=pulled.problem,
+                problem=why or pulled.problem,
                 calendars=job.calendars,
                 now=now,
             )
@@ -106,8 +107,14 @@ def _standings(
     return standings
 
 
-def _today(job: Job, series: Series, last: date | None, now: datetime) -> date | None:
+def _today(
+    job: Job, series: Series, last: date | None, now: datetime
+) -> tuple[date | None, ForecasterError | None]:
+    """Return the session to forecast from, or why its calendar does not say."""
     if series.instrument.historical:
-        return last
+        return last, None
     delay = timedelta(minutes=job.settings.schedule.settle_delay)
-    return job.calendars.get(series.instrument.calendar).last_closed(now - delay)
+    try:
+        return job.calendars.get(series.instrument.calendar).last_closed(now - delay), None
+    except ForecasterError as error:
+        return None, error

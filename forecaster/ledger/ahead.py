@@ -1,5 +1,6 @@
-"""What a clock that was ahead has left on the schedule, once it is right again."""
+"""What is on the schedule and should not be, because a clock was ahead or a calendar erred."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
@@ -12,14 +13,15 @@ ANEW = {"state": "pending", "attempts": 0, "next_attempt_at": None, "finished_at
 """Of a run whose attempts do not count."""
 
 
-def take_back(ledger: Ledger, now: datetime) -> list[Run]:
+def take_back(ledger: Ledger, now: datetime, unreal: Collection[int] = ()) -> list[Run]:
     """Take sessions off the schedule that are not due yet, and return them.
 
-    What was forecast from them stays. A session that is due by now, and was tried at a time that
+    So are the `unreal` ones, runs whose calendar does not have their session after all. What was
+    forecast from either stays. A session that is due by now, and was tried at a time that
     has not come yet, is tried anew: its bar may have been there too late for that.
     """
     idle = run.c.due_at.is_not(None) & (run.c.state != "running")
-    not_due = idle & (run.c.due_at > now) & ~_spoken()
+    not_due = idle & ((run.c.due_at > now) | run.c.id.in_(unreal)) & ~_spoken()
     in_vain = (
         idle & (run.c.due_at <= now) & (run.c.finished_at > now)
         & run.c.state.in_(("deferred", "failed", "degraded")) & (run.c.reason_code != "overtaken")

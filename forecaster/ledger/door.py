@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from forecaster.errors import LedgerError
 from forecaster.ledger import engine as engines
-from forecaster.ledger import revision, upgrade
+from forecaster.ledger import revision, upgrade, wal
 
 Key = TypeVar("Key", int, str)
 
@@ -44,7 +44,7 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Empty SQLite's write-ahead log into the database, as after a long run."""
-        engines.checkpoint(self.engine)
+        wal.checkpoint(self.engine)
 
     def close(self) -> None:
         """Release the connections."""

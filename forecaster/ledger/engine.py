@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Stateme
 
 from forecaster.errors import ConfigError, LedgerError
 from forecaster.ledger.files import beside
+from forecaster.ledger.wal import shorten
 
 PRAGMAS = (
     "synchronous=FULL",  # a few commits a day: durability over speed
@@ -26,14 +27,8 @@ PRAGMAS = (
     "wal_autocheckpoint=0",
 )
 
-LONG = 4 << 20
-"""Bytes of a WAL after which it is written back: as often as SQLite does by default."""
-
 LEAST = 1 << 20
 """Bytes on a disk with fewer of which an I/O error is that it is full."""
-
-BRIEF = 1000
-"""Milliseconds for which a checkpoint waits for readers of older states."""
 
 RESTORE = "restore a backup: forecaster db restore FILE"
 
@@ -132,33 +127,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
         yield connection
-    if _wal_size(engine) > LONG:
-        checkpoint(engine)
-
-
-def checkpoint(engine: Engine) -> None:
-    """Write the WAL back into the database and make it empty, if readers let it.
-
-    What cannot be written back now stays in the WAL, where it is as safe.
-    """
-    if not _wal_size(engine):
-        return
-    with suppress(DBAPIError, sqlite3.Error), engine.connect() as connection:
-        driver = connection.connection.driver_connection  # SQLAlchemy would begin a transaction
-        driver.execute(f"PRAGMA busy_timeout={BRIEF}")
-        try:
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            driver.execute(f"PRAGMA busy_timeout={int(1000 * PATIENCE)}")
-
-
-def _wal_size(engine: Engine) -> int:
-    if engine.dialect.name != "sqlite":
-        return 0
-    try:
-        return Path(f"{engine.url.database}-wal").stat().st_size
-    except OSError:
-        return 0
+    shorten(engine)
 
 
 @contextmanager

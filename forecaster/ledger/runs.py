@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from forecaster.ledger.door import Ledger, insert_new, parts
 from forecaster.ledger.endings import counted, ending
 from forecaster.ledger.records import LONGEST_REASON
-from forecaster.ledger.schema import forecast, run
+from forecaster.ledger.schema import FINISHED, forecast, run, run_series
 
 OPEN = ("pending", "running", "interrupted")
 
@@ -52,6 +52,11 @@ class Run:
     next_attempt_at: datetime | None = None
     reason_code: str = ""
     reason: str = ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an attempt was begun whose end nobody has judged yet."""
+        return self.state in ("running", "interrupted")
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is to be worked now."""
@@ -111,10 +116,29 @@ def on_schedule(ledger: Ledger, upto: Mapping[str, date]) -> dict[str, set[date]
     return dict(found)
 
 
+def newest_live(ledger: Ledger, series_ids: Collection[int]) -> dict[str, date]:
+    """Return of each calendar the newest session that some of these series were forecast from."""
+    found: dict[str, date] = {}
+    query = (
+        select(run.c.calendar, func.max(run.c.session))
+        .join(run_series)
+        .where(run.c.kind == "live", run_series.c.status.in_(FINISHED))
+        .group_by(run.c.calendar)
+    )
+    with ledger.reading() as connection:
+        for part in parts(sorted(series_ids)):
+            rows = connection.execute(query.where(run_series.c.series_id.in_(part)))
+            for calendar, session in rows:
+                found[calendar] = max(session, found.get(calendar, session))
+    return found
+
+
 def put_on_schedule(
     ledger: Ledger, awaited: Mapping[str, Sequence[Awaited]], newest: Mapping[str, date]
 ) -> None:
-    """Note sessions that have become due; what they were before, if anything, stays.
+    """Note sessions that have become due.
+
+    One that was worked in part before anybody awaited it is pending: what was stored stays.
 
     A session older than its calendar's newest is late: what is said of it now was not said then,
     and is a backfill.
@@ -135,12 +159,13 @@ def put_on_schedule(
     ]
     with ledger.writing() as connection:
         insert_new(connection, run, rows)
-        for row in rows:  # one that was worked before anybody had a schedule
+        for row in rows:  # one that was asked for by hand: of some series, perhaps
+            names = ("due_at",) if row["state"] == "missed" else ("due_at", "state", "late")
             connection.execute(
                 update(run)
                 .where(*(run.c[name] == row[name] for name in ("kind", "calendar", "session")))
                 .where(run.c.due_at.is_(None), run.c.backtest_id.is_(None))
-                .values(due_at=row["due_at"])
+                .values({name: row[name] for name in names})
             )
         for calendar, session in newest.items():
             _overtake(connection, calendar, session)
@@ -267,7 +292,7 @@ def give_back(
     changes = {
         "state": "failed",
         "finished_at": now,
-        "attempts": one.attempts + (one.state != "running"),
+        "attempts": one.attempts + (not one.has_begun),
         "next_attempt_at": again,
         "reason_code": code,
         "reason": reason[:LONGEST_REASON],

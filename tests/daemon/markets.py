@@ -36,7 +36,7 @@ source = "market"
 symbols = ["AAA", "BBB"]
 
 [[series]]
-source = "market"
+source = "coins"
 symbols = ["COIN", "DOGE"]
 
 [model]
@@ -73,12 +73,14 @@ MARKET = '''
 import os
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
 from forecaster import hookimpl
 from forecaster.hooks import Quotes
 from forecaster.market import get_calendar
+from forecaster.model import Activation
 
 FIRST = date(2022, 11, 1)
 
@@ -90,6 +92,7 @@ def clock():
 
 class Market:
     name = "market"
+    calendar = "XNYS"
 
     def __init__(self, options, folder):
         self.folder = folder
@@ -100,7 +103,7 @@ class Market:
         trick = self.folder / "trick.py"
         if trick.exists():
             exec(compile(trick.read_text(), str(trick), "exec"), {"symbol": symbol})
-        name = "24/7" if symbol in ("COIN", "DOGE") else "XNYS"
+        name = self.calendar
         calendar = get_calendar(name)
         days = calendar.sessions(FIRST, calendar.last_closed(clock()))
         seed = sum(map(ord, symbol))
@@ -108,6 +111,11 @@ class Market:
         close = np.round(100 * np.exp(np.cumsum(moves)), 2)
         table = pd.DataFrame({"close": close}, index=pd.DatetimeIndex(days))
         return Quotes(table.loc[pd.Timestamp(start) if start else None :], calendar=name)
+
+
+class Coins(Market):
+    name = "coins"
+    calendar = "24/7"
 
 
 class Noting:
@@ -126,9 +134,25 @@ class Noting:
             yield function(item)
 
 
+def value(z, out):
+    if Path("trick.py").exists():
+        exec(compile(Path("trick.py").read_text(), "trick.py", "exec"), {"symbol": "activation"})
+    np.tanh(z, out=out)
+
+
+def slope(a, out):
+    np.multiply(a, a, out=out)
+    np.subtract(1.0, out, out=out)
+
+
 @hookimpl
 def forecaster_sources():
-    return [Market]
+    return [Market, Coins]
+
+
+@hookimpl
+def forecaster_activations():
+    return [Activation("stuck", value, slope)]
 
 
 @hookimpl

@@ -4,7 +4,7 @@ import gc
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from forecaster.job.learn import relearn
 from forecaster.job.run import run
 from forecaster.ledger import Ledger, engine
 from forecaster.ledger.check import check_ledger
+from forecaster.ledger.runs import open_runs
 from forecaster.market import get_calendar
 
 from .simulator import (
@@ -45,8 +46,6 @@ SHARE = 0.1
 CONTACTS = 120
 """With the database, of a child: one that is to be killed is so at one of these."""
 
-Said = dict[tuple[str, str, int], tuple[Any, ...]]
-
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +65,8 @@ class Year:
         over: what ends when.
         kill: at which contact the next child is killed, and what its end is called.
         full: no page can be added to the database.
-        said: the forecasts that were stored, when they were.
+        said: the forecasts that were stored, each when it was, by their numbers: their digests.
+        coming: names of the faults that come next.
         faults: how often each went wrong.
         endings: how often children ended how.
     """
@@ -78,8 +78,8 @@ class Year:
     over: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
     kill: tuple[int, str] | None = None
     full: bool = False
-    said: Said = field(default_factory=dict)
-    newest: int = 0
+    said: list[int] = field(default_factory=list)
+    coming: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     registry: Registry | None = None
@@ -109,16 +109,17 @@ class Year:
         return ending(how, f"it was to end so: {how}") if told.how == "killed" else told
 
     def remember(self) -> None:
-        """Keep what was stored since the last time; a night is told of only when it is."""
-        for row in said(self.machine.opened(), since=self.newest):
-            number, key, numbers = row[0], row[1:4], row[4:]
-            assert key not in self.said, f"said twice: {key}"
-            self.said[key] = numbers
-            self.newest = number
+        """Keep what was stored since the last time."""
+        for row in said(self.machine.opened(), since=len(self.said)):
+            self.said.append(hash(tuple(row)))
+            assert row[0] == len(self.said)
 
     def go_wrong(self) -> None:
         """Let something go wrong today."""
-        name = self.rng.choice([name for name in dir(self) if name.startswith("fault_")])
+        if not self.coming:  # each of them, before any comes again
+            names = [name for name in dir(self) if name.startswith("fault_")]
+            self.coming = self.rng.sample(names, len(names))
+        name = self.coming.pop()
         self.faults[name.removeprefix("fault_")] += 1
         getattr(self, name)()
 
@@ -243,6 +244,9 @@ class Year:
         while self.world.now < end:
             self.tick()
             self.world.now = self.next_moment()
+        for _ in range(3):
+            self.tick()
+            self.world.now += MINUTE
 
     def next_moment(self) -> datetime:
         """Return when there is something to do again, or somewhat later."""
@@ -252,17 +256,10 @@ class Year:
             calendar = get_calendar(name)
             session = calendar.after(calendar.last_closed(now - DELAY), 1)[0]
             moments.append(calendar.close(session) + DELAY)
-        with self.machine.opened().reading() as connection:
-            text = connection.exec_driver_sql(
-                "SELECT min(next_attempt_at) FROM run WHERE next_attempt_at > ?", (str(now),)
-            ).scalar()
-            unfinished = connection.exec_driver_sql(
-                "SELECT count(*) FROM run WHERE state IN ('pending', 'running', 'interrupted')"
-            ).scalar()
-        if text:
-            moments.append(datetime.fromisoformat(text))
-        if unfinished:
-            moments.append(now + 5 * MINUTE)
+        moments += [
+            now + 5 * MINUTE if one.is_due(now) else one.next_attempt_at or now
+            for one in open_runs(self.machine.opened())
+        ]
         later = min([moment for moment in moments if moment > now])
         return max(later, now + SECOND) + self.rng.random() ** 3 * 20 * MINUTE
 
@@ -304,7 +301,7 @@ class Gauges:
         if len(self.memory) % 10 == 0:
             gc.collect()
         self.memory.append(resident())
-        self.files.append(len(os.listdir("/proc/self/fd")))
+        self.files.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
         log = self.year.street.folder / "forecaster.db-wal"
         self.wal = max(self.wal, log.stat().st_size if log.exists() else 0)
 
@@ -354,9 +351,11 @@ def require_accounted(year: Year) -> None:
 def require_kept(year: Year) -> None:
     """Demand that nothing is lost that was stored, said twice, late without a word, or wrong."""
     ledger = year.machine.opened()
-    assert {row[1:4]: row[4:] for row in said(ledger)} == year.said
-    for (name, cutoff, _), numbers in year.said.items():
-        issued, kind = datetime.fromisoformat(numbers[3]), numbers[4]
+    rows = said(ledger)
+    assert [hash(tuple(row)) for row in rows] == year.said
+    assert len({row[1:4] for row in rows}) == len(rows)
+    for _, name, cutoff, _, *_, text, kind in rows:
+        issued = datetime.fromisoformat(text)
         calendar = get_calendar(name.partition("-")[0].replace("247", "24/7"))
         if kind == "live":
             overtaken = calendar.close(calendar.after(date.fromisoformat(cutoff), 1)[0])

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from forecaster.config import Settings
+from forecaster.errors import DataError
+from forecaster.job.backfill import backfill
 from forecaster.job.schedule import FEWEST, next_attempt, scheduled
 from forecaster.ledger.runs import Run
-from forecaster.market import get_calendar
+from forecaster.market import Calendar, get_calendar
 
 from .project import evening
 from .test_replay import require_exact
@@ -155,3 +157,105 @@ def test_what_a_wrong_clock_made_due_is_taken_back(venue: Venue) -> None:
     with venue.job(evening(COMING[0])) as job:
         right = scheduled(job.ledger, job.settings, job.calendars, job.clock())
         assert [(one.session, one.kind, one.late) for one in right] == [(COMING[0], "live", False)]
+
+
+def test_some_series_made_up_for_by_hand_leave_the_others_due(venue: Venue) -> None:
+    """What is backfilled of one series is still worked for the others, without doubling it."""
+    venue.trade("B", len(DAYS))
+    venue.follow("A", "B", source="venue", settings=f'{BRIEF}\ncatch_up = "all"')
+    venue.run(evening(DAYS[-1]))
+    for symbol in "AB":
+        venue.trade(symbol, len(DAYS) + 4)
+    now = evening(COMING[3])
+    with venue.job(now) as job:
+        backfill(job, first=COMING[0], last=COMING[1], names=["A"])
+    venue.run(now, as_of=COMING[2], names=["A"])
+    venue.run(now)
+    query = (
+        "SELECT cutoff, count(*), count(DISTINCT series) FROM forecast_history"
+        " WHERE cutoff > ? AND horizon = 1 GROUP BY cutoff ORDER BY cutoff"
+    )
+    assert venue.sql(query, str(DAYS[-1])) == [(str(day), 2, 2) for day in COMING[:4]]
+    assert venue.sql("SELECT DISTINCT state FROM run") == [("done",)]
+
+
+def test_a_backfill_up_to_today_does_not_end_it_for_who_waits(venue: Venue) -> None:
+    """A series whose bar was not there is tried again, though the others were made up for."""
+    venue.trade("B", len(DAYS))
+    venue.follow("A", "B", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    venue.trade("A", len(DAYS) + 1)
+    with venue.job(evening(COMING[0])) as job:
+        backfill(job, first=COMING[0], last=COMING[0])
+    assert told(venue)[0] == "pending"
+    venue.run(evening(COMING[0]))
+    assert told(venue) == ("degraded", 2, "incomplete", 1)
+
+
+def test_a_longer_delay_puts_off_what_was_due(venue: Venue) -> None:
+    """A session that has not settled any more is not ended: it has its turn when it has."""
+    venue.follow("A", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    venue.run(DUE)
+    before = told(venue)
+    assert before[:2] == ("deferred", 1)
+    venue.follow("A", source="venue", settings=f"{BRIEF}\nsettle_delay = 360")
+    venue.run(DUE + timedelta(hours=1))
+    assert told(venue) == before
+    venue.trade("A", len(DAYS) + 1)
+    venue.run(CLOSE + timedelta(hours=6))
+    assert told(venue)[:2] == ("done", 2)
+
+
+def test_a_session_that_was_none_is_taken_off(venue: Venue) -> None:
+    """When the closures file says that the exchange was closed, nothing is awaited any more."""
+    venue.trade("B", len(DAYS))
+    venue.follow("A", "B", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    venue.run(evening(COMING[0]))
+    assert told(venue)[2] == "unknown_closure"
+    (venue.folder / "closures.txt").write_text(f"XNYS {COMING[0]} closed\n")
+    venue.run(evening(COMING[0]))
+    assert venue.sql("SELECT session FROM run WHERE due_at IS NOT NULL") == [(str(DAYS[-1]),)]
+
+
+def test_sessions_from_before_there_was_a_schedule_are_made_up_for(venue: Venue) -> None:
+    """Where an older program forecast last, the schedule begins."""
+    venue.follow("A", source="venue", settings=f'{BRIEF}\ncatch_up = "all"')
+    venue.run(evening(DAYS[-1]))
+    venue.write("UPDATE run SET due_at = NULL")
+    venue.trade("A", len(DAYS) + 3)
+    venue.run(evening(COMING[2]))
+    rows = venue.sql("SELECT session, kind, late FROM run WHERE due_at IS NOT NULL ORDER BY 1")
+    late = [(str(day), "backfill", 1) for day in COMING[:2]]
+    assert rows == [*late, (str(COMING[2]), "live", 0)]
+
+
+def test_a_calendar_that_ends_stops_no_other(venue: Venue) -> None:
+    """The library knows Bombay for some years only; New York goes on, and the run says why."""
+    code = venue.folder / "plugins" / "venue.py"
+    of_b = 'calendar="XBOM" if symbol == "B" else "XNYS"'
+    code.write_text(code.read_text().replace('calendar="XNYS"', of_b))
+    new_york, bombay = get_calendar("XNYS"), get_calendar("XBOM")
+    if not _ends(bombay):
+        pytest.skip("the library knows it for longer now")
+    end = bombay.sessions(date(2026, 12, 1), date(2026, 12, 31)).tolist()[-1]
+    for symbol, calendar in (("A", new_york), ("B", bombay)):
+        days = calendar.before(end, 70)
+        venue.quote(symbol, days, [100.0 + k % 7 for k in range(len(days))])
+    venue.follow("A", "B", source="venue", settings=BRIEF)
+    venue.run(evening(new_york.before(end, 1)[0]))
+    days = [*new_york.before(end, 70), *new_york.sessions(end, end + timedelta(days=5)).tolist()]
+    venue.quote("A", days, [100.0 + k % 7 for k in range(len(days))])
+    summary = venue.run(evening(days[-1]))
+    assert ["XBOM knows no sessions after" in each for each in summary.problems] == [True]
+    query = "SELECT count(*) FROM forecast_history WHERE series = 'A' AND cutoff = ?"
+    assert venue.sql(query, str(days[-1])) == [(3,)]
+
+
+def _ends(calendar: Calendar) -> bool:
+    try:
+        calendar.last_closed(datetime(2027, 1, 8, tzinfo=UTC))
+    except DataError:
+        return True
+    return False

@@ -306,6 +306,30 @@ def test_a_backup_of_an_upgrade_is_never_overwritten(tmp_path: Path) -> None:
     assert again.backup.read_bytes() == whole
 
 
+def test_upgrades_at_once_make_one_backup(tmp_path: Path) -> None:
+    """Of several programs that upgrade together one does it; the ledger is copied once."""
+    path = unpacked("0003", tmp_path)
+    columns = columns_at(f"sqlite:///{path}")
+    before = rows_at(f"sqlite:///{path}", columns)
+    script = (
+        "import sys; from forecaster.ledger.engine import parse_url; "
+        "from forecaster.ledger.upgrade import upgrade; sys.stdin.readline(); "
+        "print(upgrade(parse_url(sys.argv[1])).backup is not None)"
+    )
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, f"sqlite:///{path}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    told = [program.communicate("go\n")[0].strip() for program in programs]
+    assert [program.returncode for program in programs] == [0] * 4
+    assert sorted(told) == ["False"] * 3 + ["True"]
+    assert rows_at(f"sqlite:///{path}", columns) == before
+    assert len(list(tmp_path.glob("old.db.before-*"))) == 1
+
+
 def test_no_upgrade_without_its_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the copy fails, the schema stays as it was."""
     path = unpacked("0003", tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, func, insert, select, text
 
 from forecaster.errors import LedgerError
-from forecaster.ledger import Ledger
+from forecaster.ledger import Ledger, engine
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.engine import WRITER_LOCK, make_engine, writing
 from forecaster.ledger.schema import awaiting, backtest, forecast
@@ -66,7 +66,7 @@ def test_a_reader_of_an_old_state_stops_no_writer(
     sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While somebody reads on, the log only grows; each commit is stored nevertheless."""
-    monkeypatch.setattr("forecaster.ledger.engine.BRIEF", 10)
+    monkeypatch.setattr("forecaster.ledger.wal.BRIEF", 10)
     with sqlite_ledger.reading() as reader:
         reader.execute(select(func.count()).select_from(backtest)).scalar()
         for _ in range(4):
@@ -74,6 +74,27 @@ def test_a_reader_of_an_old_state_stops_no_writer(
                 connection.execute(insert(backtest), [A_BACKTEST | {"settings": "x" * 2_000_000}])
     with sqlite_ledger.reading() as connection:
         assert connection.execute(select(func.count()).select_from(backtest)).scalar() == 4
+
+
+def test_a_database_held_by_another_program_is_one_line(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who holds it too long is told of; nothing is lost, and the next try works."""
+    brief = tuple(one.replace("30000", "100") for one in engine.PRAGMAS)
+    monkeypatch.setattr(engine, "PRAGMAS", brief)
+    add_series(sqlite_ledger, "a")
+    before = contents(sqlite_ledger)
+    for kind in ("IMMEDIATE", "EXCLUSIVE"):
+        other = sqlite3.connect(str(sqlite_ledger.url.database), isolation_level=None)
+        other.execute(f"BEGIN {kind}")
+        sqlite_ledger.close()  # the next connection has the brief patience
+        with pytest.raises(LedgerError, match="database is locked") as caught:
+            add_series(sqlite_ledger, "b")
+        assert "\n" not in str(caught.value)
+        assert "end it and run again" in caught.value.remedy
+        assert contents(sqlite_ledger) == before
+        other.close()
+    add_series(sqlite_ledger, "b")
 
 
 def test_migrations_run_without_foreign_keys(sqlite_ledger: Ledger) -> None:

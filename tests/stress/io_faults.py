@@ -18,9 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[name] = "1"
-
 from sqlalchemy import Engine, event
 
 from forecaster.cli import cli
@@ -30,9 +27,9 @@ FAULTS = ctypes.CDLL(None)
 ARMED = hasattr(FAULTS, "fault_arm")  # whether the library is preloaded
 # What a child would have to load, each again.
 LOADED = (
-    "alembic.command", "pandas", "scipy.signal", "plotly.graph_objects", "rich.table", "rich.console",
-    "rich.measure", "jinja2", "forecaster.job.run", "forecaster.job.backfill", "exchange_calendars",
-    "threadpoolctl", "forecaster.ledger.backup", "forecaster.ledger.upgrade",
+    "alembic.command", "pandas", "scipy.signal", "plotly.graph_objects", "rich.table",
+    "rich.console", "rich.measure", "jinja2", "forecaster.job.run", "forecaster.job.backfill",
+    "exchange_calendars", "threadpoolctl", "forecaster.ledger.backup", "forecaster.ledger.upgrade",
 )  # fmt: skip
 
 

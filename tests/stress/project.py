@@ -46,6 +46,7 @@ FORECASTS = (
     "SELECT series, cutoff, horizon, target_session, forecast, lo80, hi80, lo95, hi95 "
     "FROM forecast_history ORDER BY 1, 2, 3"
 )
+THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # as the program sets them
 COMMAND = (sys.executable, "-m", "forecaster", "-q")
 
 Content = dict[str, list[tuple[Any, ...]]]
@@ -144,9 +145,7 @@ def compiled(folder: Path) -> Path | None:
         return None
     library = folder / "faults.so"
     source = Path(__file__).with_name("faults.c")
-    subprocess.run(
-        [compiler, "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True
-    )
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     return library
 
 
@@ -185,7 +184,7 @@ def _started(
     listed.write_text(json.dumps(what))
     subprocess.run(
         [sys.executable, Path(__file__).with_name("io_faults.py"), listed],
-        env={**os.environ, "LD_PRELOAD": str(library or "")}, check=True,
+        env={**os.environ, **THREADS, "LD_PRELOAD": str(library or "")}, check=True,
     )  # fmt: skip
     return [
         Ended(**json.loads(place.with_name(f"{place.name}.json").read_text())) for place in notes

@@ -123,9 +123,7 @@ def test_damage_is_told_of_or_does_no_harm(ground: Ground, tmp_path: Path, part:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(PARTS))
-def test_much_damage_is_told_of_or_does_no_harm(
-    ground: Ground, tmp_path: Path, part: int
-) -> None:
+def test_much_damage_is_told_of_or_does_no_harm(ground: Ground, tmp_path: Path, part: int) -> None:
     """The same more often."""
     judge(sweep(ground, tmp_path, range(1000 + part * IN_SOAK, 1000 + (part + 1) * IN_SOAK)))
 
@@ -196,9 +194,7 @@ def test_what_is_no_ledger_is_refused_by_every_command(
         assert rows(place, FORECASTS) == ground.said
 
 
-def test_a_damaged_log_takes_nothing_that_was_written_back(
-    ground: Ground, tmp_path: Path
-) -> None:
+def test_a_damaged_log_takes_nothing_that_was_written_back(ground: Ground, tmp_path: Path) -> None:
     """Whatever the WAL holds, the forecasts after the next run are those of a whole one."""
     work = []
     for seed in range(12):

@@ -172,9 +172,7 @@ def test_backup_upgrade_and_restore_are_whole_or_nothing(
         (shutil.copytree(start, tmp_path / f"at{k}"), Fault(k, *KINDS[k % 4]))
         for k in range(1, told.seen + 1, step)
     ]
-    for (place, fault), ended in zip(
-        work, run_with(ground.library, work, *command), strict=True
-    ):
+    for (place, fault), ended in zip(work, run_with(ground.library, work, *command), strict=True):
         assert (ended.code == 0) <= (content(place) == after)
         assert content(place) in (before, after), fault
         assert_whole(place)

@@ -1,0 +1,513 @@
+"""The daemon's mind: what it begins, what it makes of an end, and what it says of itself."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED
+from apscheduler.jobstores.memory import MemoryJobStore
+from sqlalchemy import insert, update
+
+from forecaster.config import load_settings
+from forecaster.daemon.child import Ending, Errand
+from forecaster.daemon.notify import Notifier
+from forecaster.daemon.serve import _scheduler
+from forecaster.daemon.watch import Watch
+from forecaster.errors import ConfigError, LedgerError
+from forecaster.job.schedule import FEWEST, LADDER
+from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.claim import claim
+from forecaster.ledger.history import read_view
+from forecaster.ledger.pulse import read_pulse
+from forecaster.ledger.runs import begin, open_runs
+from forecaster.ledger.schema import instrument, run
+
+from .simulator import HOUR, MINUTE, SECOND, Planned, World, ending
+from .standing import DUE, FRIDAY, MONDAY, THURSDAY, XNYS, fill, healthy_at, settings_of, work
+
+
+@dataclass
+class Desk:
+    """A daemon's mind, with a clock and children that a test holds in its hand.
+
+    Attributes:
+        folder: of the configuration.
+        ledger: that knows two series of New York's.
+        world: what time it is: just when Friday's session is due.
+        started: the children that were begun.
+    """
+
+    folder: Path
+    ledger: Ledger
+    world: World = field(default_factory=lambda: World(DUE))
+    started: list[Planned] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = self.hire()
+
+    def hire(self) -> Watch:
+        """Return a mind that has seen nothing yet."""
+        return Watch(self.load, self.load(), self.ledger, self.start, self.world.clock)
+
+    def load(self) -> Any:
+        """Read the configuration."""
+        return load_settings(self.folder / "config.toml", environ={})
+
+    def start(self, errand: Errand, ended: Callable[[Ending], None]) -> Planned:
+        """Begin a child that does nothing."""
+        self.started.append(Planned(errand, ended))
+        return self.started[-1]
+
+    def tick(self, after: timedelta = timedelta(0)) -> bool:
+        """Let time pass, and look."""
+        self.world.now += after
+        return self.watch.tick()
+
+    def end(self, how: str, reason: str = "") -> None:
+        """End the newest child."""
+        self.started[-1].alive = False
+        self.started[-1].ended(ending(how, reason))
+
+    def attempt(self) -> None:
+        """Let the newest child begin what it was started for."""
+        begin(self.ledger, [one.id for one in open_runs(self.ledger)], self.world.clock())
+
+    def problem(self) -> str:
+        """Return what needs a person, by the ledger."""
+        pulse = read_pulse(self.ledger)
+        assert pulse is not None
+        return pulse.problem
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return how runs stand, the oldest first."""
+        return read_view(self.ledger, "run_history", order=("session", "run_id")).as_dicts()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A mind that has seen nothing yet."""
+    settings = settings_of(tmp_path)
+    with open_ledger(settings.database_url(), create=True) as ledger:
+        fill(ledger)
+        yield Desk(tmp_path, ledger)
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: str = "ERROR") -> list[str]:
+    """Return what was logged."""
+    return [one.getMessage() for one in caplog.records if one.levelname == level]
+
+
+class TestDue:
+    """A child is begun where something is to be done, and nowhere else."""
+
+    def test_a_session_that_is_due(self, desk: Desk) -> None:
+        """A child is begun for its calendar, and no other beside it."""
+        assert desk.tick()
+        assert [one.errand.calendars for one in desk.started] == [(XNYS,)]
+        assert desk.tick(MINUTE)
+        assert len(desk.started) == 1
+
+    def test_a_session_that_is_done(self, desk: Desk) -> None:
+        """Nothing is begun until the next one is due, to the minute."""
+        desk.tick()
+        work(desk.ledger)
+        desk.end("done")
+        for _ in range(3):
+            assert desk.tick(20 * HOUR)
+        assert len(desk.started) == 1
+        desk.world.now = DUE + timedelta(days=3) - SECOND
+        desk.tick()
+        assert len(desk.started) == 1
+        desk.tick(SECOND)
+        assert [one.session for one in open_runs(desk.ledger)] == [MONDAY]
+        assert len(desk.started) == 2
+
+    def test_prices_that_have_ended(self, desk: Desk) -> None:
+        """With historical series only it idles, and is well."""
+        with desk.ledger.writing() as connection:
+            connection.execute(update(instrument).values(historical=True))
+        url = desk.watch.settings.database_url()
+        with claim(url, "daemon", what="daemon", wait=False):
+            for _ in range(5):
+                assert desk.tick(DUE - datetime(2026, 11, 19, tzinfo=UTC))
+            found = healthy_at(desk.watch.settings, desk.ledger, desk.world.now)
+        assert desk.started == []
+        assert desk.history() == []
+        assert found.problems == ()
+
+    def test_a_session_that_was_begun_before(self, desk: Desk) -> None:
+        """What a daemon left behind that was killed is begun again, at once."""
+        desk.tick()
+        desk.attempt()
+        desk.watch, count = desk.hire(), len(desk.started)
+        desk.tick(SECOND)
+        assert len(desk.started) == count + 1
+        assert desk.history()[0]["state"] == "running"
+
+    @pytest.mark.parametrize(
+        ("wish", "states"),
+        [
+            ('"all"', ["pending"] * 4),
+            ('"latest"', ["missed"] * 3 + ["pending"]),
+            ("2", ["missed"] * 2 + ["pending"] * 2),
+            ("9", ["pending"] * 4),
+        ],
+    )
+    def test_a_downtime(self, desk: Desk, wish: str, states: list[str]) -> None:
+        """Of four sessions as many are made up for as the configuration wants, marked late."""
+        desk.tick()
+        work(desk.ledger)
+        desk.end("done")
+        settings_of(desk.folder, f"[schedule]\ncatch_up = {wish}\n")
+        desk.watch = desk.hire()
+        desk.tick(timedelta(days=7) - 2 * HOUR)  # Thanksgiving is none, and on Friday it is short
+        rows = desk.history()[1:]
+        assert [row["state"] for row in rows] == states
+        assert {row["late"] for row in rows} == {1}
+        assert [row["kind"] for row in rows] == ["backfill"] * 3 + ["live"]
+        assert all(row["reason"] for row in rows if row["state"] == "missed")
+
+    def test_a_session_that_a_newer_one_has_overtaken(self, desk: Desk) -> None:
+        """When the next session has closed, what was not said yet is said late."""
+        desk.tick()
+        desk.world.now = DUE + timedelta(days=3) - 3 * HOUR
+        desk.tick()
+        assert [row["kind"] for row in desk.history()] == ["live"]
+        desk.tick(HOUR)
+        assert [(row["kind"], row["late"]) for row in desk.history()] == [("backfill", 1)]
+
+    def test_one_that_waits_is_not_lost_when_it_is_overtaken(self, desk: Desk) -> None:
+        """A run that is to be tried again is so after the next session, too."""
+        desk.tick()
+        desk.attempt()
+        desk.end("failed", "a plugin")
+        desk.tick(timedelta(days=3) + SECOND)
+        rows = [(row["session"], row["kind"], row["state"]) for row in desk.history()]
+        assert rows == [
+            (str(FRIDAY), "backfill", "pending"),
+            (str(MONDAY), "live", "pending"),
+        ]
+
+
+class TestClock:
+    """Whatever the clock does, it is right in the end."""
+
+    def test_a_clock_that_was_ahead(self, desk: Desk) -> None:
+        """Sessions that are not due after all are taken off, and none is tried in vain."""
+        desk.tick()
+        desk.tick(timedelta(days=4))
+        assert len(desk.history()) == 3
+        desk.end("failed", "there were no bars")
+        assert {row["state"] for row in desk.history()} == {"failed"}
+        desk.tick(-timedelta(days=4))
+        rows = desk.history()
+        assert [(row["session"], row["kind"], row["state"]) for row in rows] == [
+            (str(FRIDAY), "live", "pending")
+        ]
+        assert rows[0]["attempts"] == 0
+        assert "the clock went back" in desk.problem()
+        desk.tick(MINUTE)
+        assert desk.problem() == ""
+
+    def test_a_series_that_was_asked_for_by_such_a_clock(self, desk: Desk) -> None:
+        """It is not left alone until that time comes again."""
+        desk.tick()
+        work(desk.ledger)
+        desk.end("done")
+        desk.world.wrong = timedelta(days=7)
+        with desk.ledger.writing() as connection:
+            connection.execute(update(instrument).values(historical=True))  # nothing else is due
+        settings_of(desk.folder, TestConfiguration.NEW)
+        desk.tick()
+        desk.end("done")
+        assert len(desk.started) == 2
+        desk.world.wrong = timedelta(0)
+        desk.tick(MINUTE)
+        assert len(desk.started) == 3
+
+
+class TestConfiguration:
+    """A change is taken over at the next tick; what is wrong stays out."""
+
+    NEW = '[[series]]\nsource = "feed"\nsymbol = "NEW"\n'
+
+    def quiet(self, desk: Desk) -> None:
+        """Let nothing be due."""
+        desk.tick()
+        work(desk.ledger)
+        desk.end("done")
+
+    def test_a_new_series_is_asked_for(self, desk: Desk) -> None:
+        """At the next tick; and while it cannot be had seldom, and ever more so."""
+        self.quiet(desk)
+        settings_of(desk.folder, self.NEW)
+        asked = []
+        for minute in range(181):
+            before = len(desk.started)
+            desk.tick(MINUTE)
+            if len(desk.started) > before:
+                asked.append(minute)
+                desk.end("done")
+        waits = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+        assert asked[0] == 0
+        assert waits == sorted(waits)
+        assert len(asked) <= 8
+        assert max(waits) <= LADDER[-1] / MINUTE + 1
+
+    def test_a_bad_one_is_refused_once(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+        """It is told of once, stands in the pulse, and what was in force stays so."""
+        caplog.set_level("INFO", "forecaster")
+        before = desk.watch.settings
+        for _ in range(2):
+            settings_of(desk.folder)
+            caplog.clear()
+            (desk.folder / "config.toml").write_text("lookback = 3\n[modle]\n")
+            for _ in range(3):
+                assert desk.tick(MINUTE)
+            assert len(messages(caplog)) == 1
+            assert desk.watch.settings == before
+            assert "modle" in desk.problem() or "lookback" in desk.problem()
+            settings_of(desk.folder)
+            desk.tick(MINUTE)
+            assert desk.problem() == ""
+            assert len([one for one in messages(caplog, "INFO") if one.startswith("over: ")]) == 1
+
+    def test_a_file_that_is_gone(self, desk: Desk) -> None:
+        """What was in force stays so."""
+        (desk.folder / "config.toml").unlink()
+        assert desk.tick()
+        assert len(desk.started) == 1
+        assert "config.toml" in desk.problem()
+
+    def test_another_database_is_refused(self, desk: Desk) -> None:
+        """The daemon holds the lock of the one that it began with."""
+        path = desk.folder / "config.toml"
+        path.write_text(path.read_text().replace("ledger.db", "other.db"))
+        assert desk.tick()
+        assert "another database" in desk.problem()
+        assert desk.started[0].errand.settings.database_url().endswith("ledger.db")
+        assert not (desk.folder / "other.db").exists()
+
+    def test_the_next_child_works_by_the_new_one(self, desk: Desk) -> None:
+        """What did not end well is tried again at once."""
+        desk.tick()
+        desk.attempt()
+        desk.end("refused", "no such source")
+        desk.tick(SECOND)
+        assert len(desk.started) == 1
+        settings_of(desk.folder, "[model]\nlookback = 7\n")
+        desk.tick(SECOND)
+        assert len(desk.started) == 2
+        assert desk.started[1].errand.settings.model.lookback == 7
+
+
+class TestEnds:
+    """What a child could not say itself is said for it."""
+
+    @pytest.mark.parametrize("how", ["killed", "deadline", "memory", "failed", "refused"])
+    @pytest.mark.parametrize("begun", [True, False])
+    def test_a_bad_end(self, desk: Desk, how: str, begun: bool) -> None:
+        """The run has failed, with a reason, and is tried again soon."""
+        desk.tick()
+        if begun:
+            desk.attempt()
+        desk.end(how, f"because of {how}")
+        [row] = desk.history()
+        assert (row["state"], row["reason_code"], row["reason"], row["attempts"]) == (
+            "failed", how, f"because of {how}", 1,
+        )  # fmt: skip
+        again = datetime.fromisoformat(row["next_attempt_at"])
+        assert timedelta(0) < again - desk.world.now < MINUTE
+        desk.tick(20 * SECOND)
+        assert len(desk.started) == 1
+        desk.tick(20 * SECOND)
+        assert len(desk.started) == 2
+
+    @pytest.mark.parametrize("how", ["done", "busy", "stopped"])
+    def test_an_end_that_needs_no_word(self, desk: Desk, how: str) -> None:
+        """What the child left in the ledger stays; what it left open is begun at the next tick."""
+        desk.tick()
+        before = desk.history()
+        desk.end(how)
+        assert desk.history() == before
+        desk.tick(MINUTE)
+        assert len(desk.started) == 2
+
+    def test_attempts_end(self, desk: Desk) -> None:
+        """Half a day after it was due the last one has been made, and the run has failed."""
+        desk.tick()
+        while desk.world.now < DUE + 20 * HOUR:
+            if desk.started[-1].alive:
+                desk.attempt()
+                desk.end("killed", "it ended with SIGKILL")
+            desk.tick(MINUTE)
+        [row] = desk.history()
+        assert row["state"] == "failed"
+        assert row["next_attempt_at"] is None
+        assert row["attempts"] == len(desk.started) > FEWEST
+        assert open_runs(desk.ledger) == []
+
+    def test_other_calendars_are_left_as_they_are(self, desk: Desk) -> None:
+        """Only what the child was started for has failed with it."""
+        desk.tick()
+        other = {
+            "kind": "live", "calendar": "XTKS", "session": THURSDAY, "state": "pending",
+            "seconds": 0.0, "due_at": DUE,
+        }  # fmt: skip
+        with desk.ledger.writing() as connection:
+            connection.execute(insert(run), [other])
+        desk.end("killed", "gone")
+        states = {row["calendar"]: row["state"] for row in desk.history()}
+        assert states == {XNYS: "failed", "XTKS": "pending"}
+
+
+class TestOthers:
+    """Nobody's work is done twice."""
+
+    def test_while_somebody_works_nothing_is_begun(self, desk: Desk) -> None:
+        """Whoever holds the lock does what is due as well."""
+        with claim(desk.watch.settings.database_url(), "run", what="backfill", wait=False):
+            for _ in range(3):
+                assert desk.tick(MINUTE)
+            assert desk.started == []
+        desk.tick(MINUTE)
+        assert len(desk.started) == 1
+
+    def test_two_minds_begin_a_session_once(self, desk: Desk) -> None:
+        """Of two children that were begun at once one finds the other at work, and tries nothing."""
+        other = desk.hire()
+        desk.tick()
+        other.tick()
+        mine, theirs = desk.started
+        url = desk.watch.settings.database_url()
+        with claim(url, "run", what="run", wait=False):
+            desk.attempt()
+            with pytest.raises(LedgerError, match="is being worked on") as refused:
+                claim(url, "run", what="run", wait=False).__enter__()
+            theirs.alive = False
+            theirs.ended(ending(refused.value.code))
+            work(desk.ledger)
+        mine.alive = False
+        mine.ended(ending("done"))
+        for watch in (desk.watch, other):
+            assert watch.tick()
+        assert len(desk.started) == 2
+        assert [(row["session"], row["attempts"]) for row in desk.history()] == [(str(FRIDAY), 1)]
+
+    def test_nothing_is_begun_while_it_stops(self, desk: Desk) -> None:
+        """A tick at the end starts no child that nobody would end."""
+        desk.watch.stopping = True
+        assert desk.tick()
+        assert desk.started == []
+
+
+class TestTrouble:
+    """A tick never raises: the next one looks again."""
+
+    def test_a_ledger_that_cannot_be_written(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The watchdog is not fed, nothing is begun, and all is well again when it is."""
+        self.allow(desk, write=False)
+        assert [desk.tick(MINUTE) for _ in range(3)] == [False] * 3
+        assert desk.started == []
+        assert len(messages(caplog)) == 1
+        self.allow(desk, write=True)
+        assert desk.tick(MINUTE)
+        assert desk.problem() == ""
+        assert len(desk.started) == 1
+
+    def allow(self, desk: Desk, *, write: bool) -> None:
+        """Let the database be written to, or not."""
+        with desk.ledger.reading() as connection:
+            connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if write else 'ON'}")
+
+    def test_an_end_that_cannot_be_noted(self, desk: Desk) -> None:
+        """The run is found by the next tick as it was left."""
+        desk.tick()
+        desk.attempt()
+        self.allow(desk, write=False)
+        desk.end("killed", "gone")
+        self.allow(desk, write=True)
+        desk.tick(MINUTE)
+        assert len(desk.started) == 2
+
+    @pytest.mark.parametrize("error", [RuntimeError("odd"), OSError("odd"), ConfigError("odd")])
+    def test_a_configuration_that_raises(self, desk: Desk, error: Exception) -> None:
+        """Whatever reading it does, no exception leaves the tick."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(desk.watch, "load", lambda: raised(error))
+            desk.tick()
+        assert desk.tick(MINUTE)
+        assert len(desk.started) == 1
+
+    def test_a_child_that_cannot_be_started(self, desk: Desk) -> None:
+        """A machine without memory or processes stops one tick, not the daemon."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(desk.watch, "start", lambda *_: raised(OSError("no process left")))
+            assert not desk.tick()
+        assert desk.tick(MINUTE)
+        assert len(desk.started) == 1
+
+
+def raised(error: Exception) -> Any:
+    """Raise an error."""
+    raise error
+
+
+class TestScheduler:
+    """APScheduler does one thing: it calls every minute, and remembers nothing."""
+
+    @pytest.fixture
+    def scheduler(self, desk: Desk) -> Iterator[Any]:
+        """The daemon's, not started."""
+        found = _scheduler(desk.watch, Notifier(), 3600.0)
+        yield found
+        with suppress(Exception):
+            found.shutdown(wait=False)
+
+    def test_it_is_in_memory_and_skips_nothing(self, scheduler: Any) -> None:
+        """One job, one instance of it, in UTC, never too late, and never made up for."""
+        [(job, _, _)] = scheduler._pending_jobs
+        assert {name: type(one) for name, one in scheduler._jobstores.items()} == {
+            "default": MemoryJobStore
+        }
+        assert str(scheduler.timezone) == "UTC"
+        assert scheduler._job_defaults == {
+            "misfire_grace_time": None, "coalesce": True, "max_instances": 1,
+        }  # fmt: skip
+        assert job.trigger.interval == HOUR
+
+    def test_a_stall_is_no_misfire(self, scheduler: Any) -> None:
+        """After a sleep of three days it ticks once, at once, and nothing counts as missed."""
+        heard: list[int] = []
+        ticked = Event()
+
+        def listen(event: Any) -> None:
+            heard.append(event.code)
+            ticked.set()
+
+        scheduler.add_listener(listen, EVENT_JOB_MISSED | EVENT_JOB_EXECUTED)
+        [(job, _, _)] = scheduler._pending_jobs
+        job.modify(next_run_time=datetime.now(UTC) - timedelta(days=3))
+        thread = Thread(target=scheduler.start, daemon=True)
+        thread.start()
+        assert ticked.wait(10)
+        scheduler.shutdown(wait=True)
+        thread.join(10)
+        assert not thread.is_alive()
+        assert heard == [EVENT_JOB_EXECUTED]
+
+    def test_nothing_is_forked(self) -> None:
+        """Children are programs of their own: a copy of a process with threads may hang."""
+        folder = Path(sys.modules[Watch.__module__].__file__ or "").parent
+        texts = {path.name: path.read_text() for path in folder.glob("*.py")}
+        assert "watch.py" in texts
+        words = ("multiprocessing", "os.fork", "preexec_fn")
+        assert [name for name, text in texts.items() if any(word in text for word in words)] == []
