@@ -29,12 +29,12 @@ class Run:
 
     Attributes:
         id: of its row.
-        kind: live, or backfill where a newer session was due already when it was begun.
+        kind: live, or backfill where a newer session had closed already.
         calendar: whose session it is.
         session: that is worked.
         state: pending, running, done, degraded, deferred, failed, interrupted or missed.
         due_at: when it was to be worked.
-        late: a newer session was due already.
+        late: a newer session had closed already, or nobody saw it in time.
         attempts: begun so far.
         next_attempt_at: when it is tried again; None where nothing remains, or at once.
         reason_code: why it is as it is.

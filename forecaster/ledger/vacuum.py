@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from forecaster.errors import LedgerError
+from forecaster.ledger.check import require_whole
 from forecaster.ledger.claim import claim
 from forecaster.ledger.door import Ledger
 from forecaster.ledger.engine import plain_errors
@@ -24,10 +25,11 @@ def vacuum(ledger: Ledger) -> Vacuumed:
     """Write the database anew, without gaps.
 
     Raises:
-        LedgerError: somebody works with it, or the disk has not twice its size free.
+        LedgerError: somebody works with it, it is damaged, or the disk has not twice its size free.
     """
     is_file = ledger.url.get_backend_name() == "sqlite"
     with claim(ledger.url, "run", what="vacuum", wait=False), plain_errors(ledger.engine):
+        require_whole(ledger)  # what is lost would be lost to every later look as well
         before = _size(ledger)
         if is_file:
             _require_space(Path(ledger.url.database or ""), 2 * before)

@@ -4,15 +4,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from forecaster.ledger import engine
+
 from .markets import Nursery, Templates, grow
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def _nursery() -> Iterator[Nursery]:
     """Return a process that starts others."""
     one = Nursery()
     yield one
     one.close()
+
+
+@pytest.fixture
+def nursery(_nursery: Nursery) -> Iterator[Nursery]:
+    """Return a process that starts others; none of them outlives the test."""
+    yield _nursery
+    _nursery.sweep()
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +30,9 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     found = grow(tmp_path_factory.mktemp("templates"))
     assert len(found.cells["worked"]) == 56
     return found
+
+
+@pytest.fixture
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no disk, where what survives a power cut is not the question."""
+    monkeypatch.setattr(engine, "PRAGMAS", (*engine.PRAGMAS, "synchronous=OFF"))

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -216,12 +217,11 @@ class Nursery:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ,
         )  # fmt: skip
         assert self._line() == "ready"
-        self._count = 0
+        self._started: list[Running] = []
 
     def start(self, what: str, folder: Path, *words: str, **environ: str) -> Running:
         """Start a daemon, or a command, in a folder."""
-        self._count += 1
-        ended = folder / f"ended-{self._count}"
+        ended = folder / f"ended-{len(self._started)}"
         request = {
             "what": what, "folder": str(folder), "words": words, "environ": environ,
             "ended": str(ended), "said": str(folder / "said"),
@@ -229,7 +229,16 @@ class Nursery:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{json.dumps(request)}\n")
         self._process.stdin.flush()
-        return Running(int(self._line()), ended)
+        self._started.append(Running(int(self._line()), ended))
+        return self._started[-1]
+
+    def sweep(self) -> None:
+        """Kill what a test that failed has left."""
+        for each in self._started:
+            if each.ended.parent.exists() and each.code() is None:
+                each.signal(signal.SIGKILL)
+                each.wait()
+        self._started.clear()
 
     def close(self) -> None:
         """End it."""

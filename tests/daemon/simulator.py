@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, event
 
@@ -165,6 +164,3 @@ def tick_lengths(rng: random.Random, longest: timedelta) -> Iterator[timedelta]:
     most = longest / MINUTE
     while True:
         yield MINUTE * most ** rng.random()
-
-
-__all__ = ["UTC", "partial"]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,9 @@ SPARE = 4
 
 EVERY = 0.05
 """Seconds from one tick to the next."""
+
+LONGEST = 600
+"""Seconds after which a process ends that a test has forgotten because it was ended itself."""
 
 LOADED = (
     "alembic.command", "apscheduler.schedulers.blocking", "apscheduler.executors.pool",
@@ -211,13 +215,15 @@ def _monitor(request: dict[str, Any]) -> NoReturn:
         _begin(request)
     os.write(1, f"{pid}\n".encode())
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    Path(f"{request['ended']}.new").write_text(str(code))
-    Path(f"{request['ended']}.new").rename(request["ended"])
+    with suppress(FileNotFoundError):  # the test is over
+        Path(f"{request['ended']}.new").write_text(str(code))
+        Path(f"{request['ended']}.new").rename(request["ended"])
     os._exit(0)
 
 
 def _begin(request: dict[str, Any]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.alarm(LONGEST)
     os.setsid()
     os.chdir(request["folder"])
     os.environ.update(request["environ"])

@@ -30,7 +30,6 @@ from forecaster.ledger import (
     Outcome,
     SeriesNight,
     Stamp,
-    engine,
     open_ledger,
 )
 from forecaster.ledger.claim import claim
@@ -42,6 +41,8 @@ from forecaster.market import Actions, Bars
 from forecaster.market.mended import mend_offsets
 
 from .simulator import DAY, HOUR, MINUTE, SECOND, Machine, World, as_told, tick_lengths
+
+pytestmark = pytest.mark.usefixtures("no_disk")
 
 EXCHANGES = ("XNYS", "XLON", "XTKS", "XFRA")
 CALENDARS = (*EXCHANGES, "24/7")
@@ -71,12 +72,6 @@ def closes() -> dict[str, dict[date, datetime]]:
     midnight = datetime.min.time()
     found["24/7"] = {day: datetime.combine(day + DAY, midnight, UTC) for day in days}
     return found
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: what survives a power cut is not the question here."""
-    monkeypatch.setattr(engine, "PRAGMAS", (*engine.PRAGMAS, "synchronous=OFF"))
 
 
 @pytest.fixture(autouse=True)
@@ -265,6 +260,21 @@ def test_each_session_is_worked_once(
     require_once(
         *live_through(tmp_path, closes, ZONES[place], first, days, believing=bool(place % 2))
     )
+
+
+def test_a_session_that_is_missed_is_noticed(
+    tmp_path: Path, closes: dict[str, dict[date, datetime]]
+) -> None:
+    """The check fails where a session has settled that nothing was done for, or begins too soon."""
+    light, ledger = live_through(tmp_path, closes, "UTC", START, 25, believing=True)
+    require_once(light, ledger)
+    light.begun.append(("24/7", START, light.started - 10 * DAY))
+    with pytest.raises(AssertionError):
+        require_once(light, ledger)
+    light.begun.pop()
+    light.world.now += 2 * DAY
+    with pytest.raises(AssertionError):
+        require_once(light, ledger)
 
 
 @pytest.mark.soak

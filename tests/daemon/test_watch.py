@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -30,6 +31,8 @@ from forecaster.ledger.schema import instrument, run
 
 from .simulator import HOUR, MINUTE, SECOND, Planned, World, ending
 from .standing import DUE, FRIDAY, MONDAY, THURSDAY, XNYS, fill, healthy_at, settings_of, work
+
+pytestmark = pytest.mark.usefixtures("no_disk")
 
 
 @dataclass
@@ -254,7 +257,7 @@ class TestConfiguration:
             if len(desk.started) > before:
                 asked.append(minute)
                 desk.end("done")
-        waits = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+        waits = [b - a for a, b in pairwise(asked)]
         assert asked[0] == 0
         assert waits == sorted(waits)
         assert len(asked) <= 8
@@ -380,7 +383,7 @@ class TestOthers:
         assert len(desk.started) == 1
 
     def test_two_minds_begin_a_session_once(self, desk: Desk) -> None:
-        """Of two children that were begun at once one finds the other at work, and tries nothing."""
+        """Of two children that were begun at once one finds the other at work, and leaves."""
         other = desk.hire()
         desk.tick()
         other.tick()

@@ -18,7 +18,7 @@ from forecaster.hooks import Registry, build_registry
 from forecaster.job.context import Job
 from forecaster.job.learn import relearn
 from forecaster.job.run import run
-from forecaster.ledger import Ledger, engine
+from forecaster.ledger import Ledger
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.runs import open_runs
 from forecaster.market import get_calendar
@@ -36,6 +36,8 @@ from .simulator import (
 )
 from .street import Street
 
+pytestmark = pytest.mark.usefixtures("no_disk")
+
 SYMBOLS = {"XNYS": 4, "XTKS": 3, "247": 3}
 CALENDARS = ("XNYS", "XTKS", "24/7")
 DELAY = 2 * HOUR
@@ -45,12 +47,6 @@ SHARE = 0.1
 
 CONTACTS = 120
 """With the database, of a child: one that is to be killed is so at one of these."""
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: what survives a power cut is not the question here."""
-    monkeypatch.setattr(engine, "PRAGMAS", (*engine.PRAGMAS, "synchronous=OFF"))
 
 
 @dataclass
@@ -393,6 +389,22 @@ def test_half_a_year(tmp_path: Path, half: int) -> None:
     require_accounted(year)
     require_kept(year)
     require_flat(gauges)
+
+
+def test_what_is_lost_is_noticed(tmp_path: Path) -> None:
+    """The checks fail where a session or a forecast is missing, and where something grows."""
+    year, gauges = live_through(tmp_path, 0, 8)
+    require_accounted(year)
+    require_kept(year)
+    gauges.memory = [100] * 30 + [106]
+    with pytest.raises(AssertionError):
+        require_flat(gauges)
+    year.said.append(0)
+    with pytest.raises(AssertionError):
+        require_kept(year)
+    year.world.now += 2 * DAY
+    with pytest.raises(AssertionError):
+        require_accounted(year)
 
 
 @pytest.mark.soak

@@ -23,7 +23,7 @@ symbols = ["A", "B"]
 calendar = "weekdays"
 
 [schedule]
-initial_backfill = 3
+initial_backfill = 1
 
 [model]
 lookback = 3
@@ -167,10 +167,14 @@ def run_with(
     return _started(library, [(*one, args) for one in work], places)
 
 
-def run_each(folder: Path, *commands: Sequence[str]) -> list[Ended]:
-    """Run commands in a folder, one after the other, without a fault."""
-    places = [folder.with_name(f"{folder.name}.{k}") for k in range(len(commands))]
-    return _started(None, [(folder, Fault(), command) for command in commands], places)
+def run_each(folders: Sequence[Path], *commands: Sequence[str]) -> list[list[Ended]]:
+    """Run commands in each folder, one after the other, without a fault."""
+    work = [(folder, Fault(), command) for folder in folders for command in commands]
+    notes = [
+        folder.with_name(f"{folder.name}.{k}") for folder in folders for k in range(len(commands))
+    ]
+    ends = iter(_started(None, work, notes))
+    return [[next(ends) for _ in commands] for _ in folders]
 
 
 def _started(
