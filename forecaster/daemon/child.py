@@ -47,7 +47,8 @@ class Child:
         errand: what to do.
         relay: called with each log line; what else it prints is made into one.
         ended: called once, at the end, when nothing is left of it.
-        deadline: seconds from the start, or from the last night that was done, to its end.
+        deadline: seconds to its end from the start, the last question to a source, or the last
+            night that was done.
         command: what to start.
     """
 
@@ -160,7 +161,8 @@ class Child:
     def _note(self, line: Mapping[str, Any]) -> None:
         about = {key: str(line[key])[:200] for key in ("run", "series", "stage") if line.get(key)}
         self._last = about or self._last
-        if line.get("event") == "night":
+        asks = line.get("event") == "begin" and line.get("stage") == "pull"
+        if asks or line.get("event") == "night":
             self._progress = time.monotonic()
         self._complete = self._complete or line.get("event") == "end"
         if line["level"] in ("ERROR", "CRITICAL"):

@@ -19,9 +19,9 @@ from forecaster.daemon.watch import Start, Watch, Working
 from forecaster.errors import ForecasterError
 from forecaster.job.context import system_clock
 from forecaster.ledger import open_ledger
+from forecaster.ledger.attempts import interrupt
 from forecaster.ledger.claim import claim
 from forecaster.ledger.pulse import beat
-from forecaster.ledger.runs import interrupt
 from forecaster.logs import LOG, relay, start_logging
 
 if TYPE_CHECKING:

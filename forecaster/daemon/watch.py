@@ -28,9 +28,10 @@ from forecaster.job.schedule import (
     workable,
 )
 from forecaster.ledger import Ledger
+from forecaster.ledger.attempts import give_back, reopen, spare
 from forecaster.ledger.claim import holder
 from forecaster.ledger.pulse import Pulse, beat
-from forecaster.ledger.runs import Run, give_back, open_runs, put_on_schedule, reopen
+from forecaster.ledger.runs import Run, open_runs, put_on_schedule
 from forecaster.logs import LOG
 from forecaster.market import Calendars
 
@@ -118,6 +119,7 @@ class Watch:
 
     def _look(self) -> None:
         now = self.clock()
+        self.ledger.require_same_file()
         for one in take_off(self.ledger, self.calendars, now):
             LOG.warning(
                 "off the schedule: not due yet, because the clock was ahead, or no session",
@@ -151,7 +153,7 @@ class Watch:
 
     def _note(self, arrivals: Arrivals) -> None:
         """Put on the schedule what has become due."""
-        put_on_schedule(self.ledger, arrivals.awaited, arrivals.closed)
+        put_on_schedule(self.ledger, arrivals.awaited, arrivals.newest)
         for calendar, sessions in arrivals.awaited.items():
             for one in sessions:
                 about = {"run": f"{calendar} {one.session}"}
@@ -203,12 +205,20 @@ class Watch:
         if ending.how == "deadline" and ending.last.get("stage") == "pull":
             source = ending.last.get("series", "").partition(" ")[0]
             self.hung[source] = now + HUNG
-        for one in open_runs(self.ledger):
-            if one.calendar in (errand.calendars or ()) and (
-                one.state == "running" or one.is_due(now)
-            ):
+        mine = [
+            one
+            for one in open_runs(self.ledger)
+            if one.calendar in (errand.calendars or ()) and (one.has_begun or one.is_due(now))
+        ]
+        # The session that it was at work on, if it had come so far: the others had no part in it.
+        where = ending.last.get("run")
+        blamed = [one for one in mine if f"{one.calendar} {one.session}" == where] or mine
+        for one in mine:
+            if one in blamed:
                 again = self._again(one, now)
                 give_back(self.ledger, one, now, ending.how, ending.reason, again)
+            elif one.has_begun:
+                spare(self.ledger, one, now)
 
     def _again(self, one: Run, now: datetime) -> datetime | None:
         begun = one.attempts - one.has_begun

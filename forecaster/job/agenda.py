@@ -1,5 +1,6 @@
 """What an execution takes off the schedule, and what it leaves there."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from forecaster.job.context import Job
 from forecaster.job.schedule import active_series, next_attempt, scheduled
 from forecaster.job.settle import Standing
 from forecaster.ledger import Night
+from forecaster.ledger.attempts import Rest, begin, finish, interrupt, recover
 from forecaster.ledger.pulls import read_rest
-from forecaster.ledger.runs import Run, begin, finish, interrupt, recover
+from forecaster.ledger.runs import Run
 
 if TYPE_CHECKING:
     from forecaster.job.plan import Due
@@ -27,39 +29,50 @@ class Agenda:
         job: whose.
         runs: the open ones, of the calendars that are worked.
         again: when each is tried again, if it is, should this attempt fail.
-        of: how many series a night has, where not all of them have their turn now.
+        waiting: open nights whose time to be tried again has not come.
+        only_some: not all series have their turn.
     """
 
     job: Job
     runs: Mapping[Night, Run]
     again: Mapping[Night, datetime | None]
-    of: Mapping[Night, int]
-    _begun: set[int] = field(default_factory=set)
+    waiting: frozenset[Night]
+    only_some: bool
+    _begun: list[Night] = field(default_factory=list)
 
     @classmethod
-    def of_job(cls, job: Job, standings: Sequence[Standing], *, only_some: bool) -> Self:
+    def of_job(
+        cls, job: Job, standings: Sequence[Standing], *, only_some: bool, only_due: bool = False
+    ) -> Self:
         """Put on the schedule what has become due, and return what is open on it.
 
         Only for whoever is alone at work: what is said to be running is not, and begins again.
+
+        Args:
+            job: whose.
+            standings: the series.
+            only_some: not all series have their turn.
+            only_due: what waits for its next attempt goes on waiting.
         """
         # What has become due since the prices were asked for has its turn another time.
         now = min((one.now for one in standings), default=job.clock())
         recover(job.ledger, now)
         calendars = {one.calendar.name for one in standings}
         found = scheduled(job.ledger, job.settings, job.calendars, now)
-        runs = {
+        known = {
             Night("live" if one.kind == "live" else "backfill", one.calendar, one.session): one
             for one in found
             if one.calendar in calendars
         }
+        runs = {night: one for night, one in known.items() if not only_due or one.is_due(now)}
         again = {night: _next(job, one, now, standings) for night, one in runs.items()}
-        return cls(job, runs, again, _counts(job, runs) if only_some else {})
+        return cls(job, runs, again, frozenset(known.keys() - runs.keys()), only_some)
 
     def begin(self, nights: "Sequence[Due]") -> None:
         """Note one more attempt at each run whose turn it is; of the whole schedule at all."""
         now = {due.night for due in nights}
-        self._begun = {one.id for night, one in self.runs.items() if night in now or not self.of}
-        begin(self.job.ledger, self._begun, self.job.clock())
+        self._begun = [night for night in self.runs if night in now or not self.only_some]
+        begin(self.job.ledger, [self.runs[night].id for night in self._begun], self.job.clock())
 
     def __enter__(self) -> Self:
         """Return the agenda."""
@@ -72,11 +85,19 @@ class Agenda:
         """Leave no run that is said to be running."""
         ledger, now = self.job.ledger, self.job.clock()
         if error is None:
-            finish(ledger, self._begun, now, whole=not self.of)
+            finish(ledger, self._rests(), now)
             return
         why = str(error) or type(error).__name__
         with suppress(LedgerError):  # the next execution notes it: what is not stored is no loss
             interrupt(ledger, now, getattr(error, "code", "interrupted"), why)
+
+    def _rests(self) -> list[Rest]:
+        active = active_series(self.job.ledger, self.job.settings) if self.only_some else []
+        names = Counter(one.instrument.calendar for one in active)
+        return [
+            Rest(self.runs[one], self.again[one], names[one.calendar] if self.only_some else None)
+            for one in self._begun
+        ]
 
 
 def _next(job: Job, run: Run, now: datetime, standings: Sequence[Standing]) -> datetime | None:
@@ -89,8 +110,3 @@ def _next(job: Job, run: Run, now: datetime, standings: Sequence[Standing]) -> d
     }
     rests = [rest.resumes_at for one in resting if (rest := read_rest(job.ledger, one))]
     return next_attempt(run, job.settings, calendar, now, not_before=max(rests, default=now))
-
-
-def _counts(job: Job, runs: Mapping[Night, Run]) -> dict[Night, int]:
-    names = [one.instrument.calendar for one in active_series(job.ledger, job.settings)]
-    return {night: names.count(night.calendar) for night in runs}

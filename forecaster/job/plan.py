@@ -1,5 +1,6 @@
 """Which nights are due: for each series the sessions whose outcome is not stored yet."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,9 @@ from forecaster.ledger import Kind, Ledger, Night, Series
 from forecaster.ledger.knowledge import finished_nights
 from forecaster.ledger.prices import read_sessions
 from forecaster.model import bars_needed
+
+NEVER = sys.maxsize
+"""More series than there are: not the last one of these ends the night."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,14 @@ class Due:
         turns: of its series.
         of: how many series it has, where the rest of them is worked by other processes, or later.
         retry_at: when what has to wait is tried again, if it is.
+        scheduled: it is on the schedule, which ends it if no series' night does.
     """
 
     night: Night
     turns: tuple[Turn, ...]
     of: int | None = None
     retry_at: datetime | None = None
+    scheduled: bool = False
 
 
 @dataclass
@@ -73,11 +79,14 @@ class Plan:
     def in_order(self) -> list[Due]:
         """Return the nights from the oldest to the newest."""
         nights = sorted(self.turns, key=lambda night: (night.session, night.calendar, night.kind))
-        of, again = (self.agenda.of, self.agenda.again) if self.agenda else ({}, {})
-        return [
-            Due(night, tuple(self.turns[night]), of=of.get(night), retry_at=again.get(night))
-            for night in nights
-        ]
+        return [self._due(night) for night in nights]
+
+    def _due(self, night: Night) -> Due:
+        turns, agenda = tuple(self.turns[night]), self.agenda
+        if agenda is None or night not in agenda.runs:
+            return Due(night, turns)
+        of = NEVER if agenda.only_some else None
+        return Due(night, turns, of, agenda.again[night], scheduled=True)
 
 
 def plan_run(
@@ -112,10 +121,12 @@ def plan_run(
             for session in _warm_up(ledger, one, initial_backfill):
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
-        elif newest and not agenda.of and not one.series.instrument.historical:
+        elif newest and not agenda.only_some and not one.series.instrument.historical:
             for night in _missed(agenda.runs, one):
                 plan.add(night, replace(turn, forced=None, problem=None))
-        plan.add(Night(_kind(one, tonight), one.calendar.name, tonight), turn)
+        night = Night(_kind(one, tonight), one.calendar.name, tonight)
+        if night not in agenda.waiting or not one.series.backfilled:
+            plan.add(night, turn)
     nights = without_finished(ledger, plan.in_order())
     return _retraining_at_once(nights) if forced == "retrain" else nights
 
@@ -209,7 +220,7 @@ def refuse_impossible(
 
 
 def _kind(one: Standing, session: date) -> Kind:
-    return "live" if session == one.today and not one.overtaken else "backfill"
+    return "live" if session == one.today else "backfill"
 
 
 def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:

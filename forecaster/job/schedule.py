@@ -46,13 +46,11 @@ class Arrivals:
     Attributes:
         awaited: of each calendar, ascending.
         newest: the last settled session of each calendar in use.
-        closed: the last session of each that has closed: what is older is late.
         unknown: why the sessions of a calendar in use cannot be told; it is in none of the others.
     """
 
     awaited: Mapping[str, Sequence[Awaited]]
     newest: Mapping[str, date]
-    closed: Mapping[str, date]
     unknown: Mapping[str, ForecasterError]
 
 
@@ -110,7 +108,7 @@ def sessions_due(
     """
     delay = timedelta(minutes=settings.schedule.settle_delay)
     active = active_series(ledger, settings)
-    newest, closed, unknown = _newest(active, calendars, now, delay)
+    newest, unknown = _newest(active, calendars, now, delay)
     known = on_schedule(ledger, newest)
     if newest.keys() - known.keys():
         worked = newest_live(ledger, [one.id for one in active])
@@ -130,26 +128,23 @@ def sessions_due(
             for (session, moment), missed in zip(due, _missed(settings, len(due)), strict=True)
         ]
     found = {name: sessions for name, sessions in awaited.items() if sessions}
-    return Arrivals(found, newest, closed, unknown)
+    return Arrivals(found, newest, unknown)
 
 
 def _newest(
     active: Iterable[Series], calendars: Calendars, now: datetime, delay: timedelta
-) -> tuple[dict[str, date], dict[str, date], dict[str, ForecasterError]]:
-    """Return of each calendar the last session that has settled, and that has closed; or why not.
+) -> tuple[dict[str, date], dict[str, ForecasterError]]:
+    """Return the last session of each calendar that has settled; or why it is not known.
 
     The library knows some calendars for a year ahead only: one that has ended stops no other.
     """
-    newest, closed, unknown = {}, {}, {}
+    newest, unknown = {}, {}
     for name in sorted({one.instrument.calendar for one in active}):
         try:
-            calendar = calendars.get(name)
-            last, settled = calendar.last_closed(now), calendar.last_closed(now - delay)
+            newest[name] = calendars.get(name).last_closed(now - delay)
         except ForecasterError as error:
             unknown[name] = error
-        else:
-            closed[name], newest[name] = last, settled
-    return newest, closed, unknown
+    return newest, unknown
 
 
 def _missed(settings: Settings, count: int) -> list[str]:
@@ -165,7 +160,7 @@ def scheduled(ledger: Ledger, settings: Settings, calendars: Calendars, now: dat
     """Put what has become due on the schedule, and return what is open on it and can be worked."""
     take_off(ledger, calendars, now)
     due = sessions_due(ledger, settings, calendars, now)
-    put_on_schedule(ledger, due.awaited, due.closed)
+    put_on_schedule(ledger, due.awaited, due.newest)
     return workable(ledger, due)
 
 

@@ -48,13 +48,6 @@ class Standing:
             raise DataError(f"{self.settings.name} never had a bar", code="no_bars")
         return self.calendars.get(self.series.instrument.calendar)
 
-    @property
-    def overtaken(self) -> bool:
-        """Whether a newer session than today has closed: what is said of today comes late."""
-        if self.series is None or self.series.instrument.historical:
-            return False
-        return self.today != self.calendar.last_closed(self.now)
-
 
 def settle(
     job: Job, wanted: Sequence[SeriesSettings], pulled: Iterable[tuple[Address, Pulled]]

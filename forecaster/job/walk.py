@@ -16,7 +16,7 @@ from forecaster.job.account import Account
 from forecaster.job.context import Job, system_clock
 from forecaster.job.foreign import closed, foreign
 from forecaster.job.panel import prepare_panels
-from forecaster.job.plan import Due
+from forecaster.job.plan import NEVER, Due
 from forecaster.job.prices import Prices
 from forecaster.ledger import open_ledger
 from forecaster.logs import LOG
@@ -174,4 +174,4 @@ def _shares(
 
 def _only(due: Due, group: Collection[int]) -> Due:
     turns = tuple(turn for turn in due.turns if turn.series.id in group)
-    return replace(due, turns=turns, of=due.of or len(due.turns))
+    return replace(due, turns=turns, of=NEVER if due.scheduled else len(due.turns))

@@ -23,6 +23,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._file = engines.file_identity(engine.url)
 
     @property
     def url(self) -> URL:
@@ -33,6 +34,19 @@ class Ledger:
     def place(self) -> str:
         """Where the ledger is, as a person may see it."""
         return engines.shown(self.url)
+
+    def require_same_file(self) -> None:
+        """Refuse a file that was removed or replaced: what is open would be written to nowhere.
+
+        Raises:
+            LedgerError: that is so.
+        """
+        if engines.file_identity(self.url) != self._file:
+            raise LedgerError(
+                f"database {self.place} was removed or replaced while it was open",
+                remedy="restart what uses it; restore a backup first if it is gone",
+                code="replaced",
+            )
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Return a transaction that sees one state and blocks nobody."""

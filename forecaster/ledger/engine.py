@@ -193,6 +193,17 @@ def _is_full(url: URL) -> bool:
         return False
 
 
+def file_identity(url: URL) -> tuple[int, int] | None:
+    """Return what tells a SQLite file from another one at its place; None if there is no file."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    try:
+        found = Path(url.database).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def is_missing(url: URL) -> bool:
     """Tell whether there is no SQLite file."""
     return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()

@@ -13,8 +13,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from forecaster.ledger.door import Ledger, insert_new, parts
-from forecaster.ledger.endings import counted, ending
-from forecaster.ledger.records import LONGEST_REASON
 from forecaster.ledger.schema import FINISHED, forecast, run, run_series
 
 OPEN = ("pending", "running", "interrupted")
@@ -29,12 +27,12 @@ class Run:
 
     Attributes:
         id: of its row.
-        kind: live, or backfill where a newer session had closed already.
+        kind: live, or backfill where a newer session was due already.
         calendar: whose session it is.
         session: that is worked.
         state: pending, running, done, degraded, deferred, failed, interrupted or missed.
         due_at: when it was to be worked.
-        late: a newer session had closed already, or nobody saw it in time.
+        late: a newer session was due already, or nobody saw it in time.
         attempts: begun so far.
         next_attempt_at: when it is tried again; None where nothing remains, or at once.
         reason_code: why it is as it is.
@@ -146,7 +144,7 @@ def put_on_schedule(
     Args:
         ledger: where to.
         awaited: the sessions of each calendar that are not on the schedule yet.
-        newest: the last session of each calendar that has closed.
+        newest: the last session of each calendar that has settled.
     """
     if not any(awaited.values()) and not any(
         _is_overtaken(one, newest) for one in open_runs(ledger)
@@ -186,13 +184,13 @@ def _pending(calendar: str, one: Awaited, *, overtaken: bool) -> dict[str, Any]:
 
 
 def _is_overtaken(one: Run, newest: Mapping[str, date]) -> bool:
-    """Return whether a newer session has closed; what is being worked was begun before that."""
+    """Return whether a newer session is due; what is being worked was begun before that."""
     live = one.kind == "live" and one.state != "running"
     return live and one.session < newest.get(one.calendar, one.session)
 
 
 def _overtake(connection: Connection, calendar: str, newest: date) -> None:
-    """Make late what was not done before a newer session closed.
+    """Make late what was not done before a newer session was due.
 
     Forecasts that were stored in time stay the live ones that they are: the others of such a night
     are a run of their own.
@@ -215,7 +213,7 @@ def _overtake(connection: Connection, calendar: str, newest: date) -> None:
             "state": "degraded",
             "next_attempt_at": None,
             "reason_code": "overtaken",
-            "reason": "the rest was not done before the next session closed, and is run late",
+            "reason": "the rest was not done before the next session was due, and is run late",
         }
         connection.execute(mine.values(closed))
         rest = _pending(calendar, Awaited(one.session, one.due_at), overtaken=True)
@@ -224,88 +222,3 @@ def _overtake(connection: Connection, calendar: str, newest: date) -> None:
 
 def _is_open() -> ColumnElement[bool]:
     return run.c.state.in_(OPEN) | run.c.next_attempt_at.is_not(None)
-
-
-def recover(ledger: Ledger, now: datetime) -> None:
-    """Note as interrupted what is said to be running; only for whoever holds the lock on runs."""
-    interrupt(ledger, now, "interrupted", "the process that worked on it ended before it was done")
-
-
-def interrupt(ledger: Ledger, now: datetime, code: str, reason: str) -> None:
-    """Note why what was running does not run any more: the next execution goes on with it."""
-    running = (run.c.state == "running") & (run.c.kind != "backtest")
-    changes = {
-        "state": "interrupted",
-        "finished_at": now,
-        "reason_code": code,
-        "reason": reason[:LONGEST_REASON],
-    }
-    with ledger.writing() as connection:
-        connection.execute(update(run).where(running).values(changes))
-
-
-def begin(ledger: Ledger, runs: Collection[int], now: datetime) -> None:
-    """Note one more attempt at each of these runs."""
-    changes: dict[str, Any] = {
-        "state": "running",
-        "started_at": func.coalesce(run.c.started_at, now),
-        "finished_at": None,
-        "next_attempt_at": None,
-        "attempts": run.c.attempts + 1,
-    }
-    with ledger.writing() as connection:
-        for part in parts(sorted(runs)):
-            connection.execute(update(run).where(run.c.id.in_(part)).values(changes))
-
-
-def finish(ledger: Ledger, runs: Collection[int], now: datetime, *, whole: bool) -> None:
-    """End runs that no series' night has ended: there was nothing to do, or only some were asked.
-
-    Args:
-        ledger: where to.
-        runs: that were begun.
-        now: when that was over.
-        whole: all series had their turn.
-    """
-    with ledger.writing() as connection:
-        for one in runs:
-            mine = update(run).where(run.c.id == one, run.c.state == "running")
-            changes: dict[str, Any] = {"state": "pending"}
-            if whole:
-                changes = ending(connection, one, counted(connection, one), now, None)
-            connection.execute(mine.values(changes))
-
-
-def give_back(
-    ledger: Ledger, one: Run, now: datetime, code: str, reason: str, again: datetime | None
-) -> None:
-    """Note that an attempt at a run ended without a word of its own.
-
-    Args:
-        ledger: where to.
-        one: the run; an attempt that had not begun is counted.
-        now: when it ended.
-        code: a word for why.
-        reason: likewise, in a sentence.
-        again: when it is tried again, if it is.
-    """
-    changes = {
-        "state": "failed",
-        "finished_at": now,
-        "attempts": one.attempts + (not one.has_begun),
-        "next_attempt_at": again,
-        "reason_code": code,
-        "reason": reason[:LONGEST_REASON],
-    }
-    with ledger.writing() as connection:
-        connection.execute(update(run).where(run.c.id == one.id).values(changes))
-
-
-def reopen(ledger: Ledger, newest: Mapping[str, date], now: datetime) -> None:
-    """Have the newest sessions tried again at once that did not end well."""
-    unwell = run.c.state.in_(("failed", "deferred", "degraded"))
-    with ledger.writing() as connection:
-        for calendar, session in newest.items():
-            mine = (run.c.calendar == calendar) & (run.c.session == session)
-            again = update(run).where(mine, run.c.due_at.is_not(None), unwell)
-            connection.execute(again.values(next_attempt_at=now))

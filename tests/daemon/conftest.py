@@ -6,7 +6,8 @@ import pytest
 
 from forecaster.ledger import engine
 
-from .markets import Nursery, Templates, grow
+from .markets import Templates
+from .nursery import Nursery
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +28,7 @@ def nursery(_nursery: Nursery) -> Iterator[Nursery]:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """Return folders to begin with."""
-    found = grow(tmp_path_factory.mktemp("templates"))
-    assert len(found.cells["worked"]) == 56
-    return found
+    return Templates(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture

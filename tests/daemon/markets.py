@@ -3,18 +3,15 @@
 import json
 import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from forecaster.config import load_settings
 from forecaster.job.context import open_job
@@ -22,11 +19,6 @@ from forecaster.job.learn import relearn
 from forecaster.job.run import run
 from forecaster.ledger.check import check_ledger
 from forecaster.ledger.claim import holder
-
-STANDIN = Path(__file__).with_name("standin.py")
-
-PATIENCE = 60.0
-"""Seconds that a test waits for what must come."""
 
 READY = 5.0
 """Seconds in which a daemon has looked at the schedule for the first time."""
@@ -185,85 +177,6 @@ def fake_clock(begins: datetime, speed: float = SPEED) -> dict[str, str]:
 
 
 @dataclass
-class Running:
-    """A process of the nursery."""
-
-    pid: int
-    ended: Path
-
-    def signal(self, number: int) -> None:
-        """Send a signal, if it is still there."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def code(self) -> int | None:
-        """Return its exit code, None while it runs."""
-        return int(self.ended.read_text()) if self.ended.exists() else None
-
-    def wait(self, seconds: float = PATIENCE) -> int:
-        """Return its exit code when it has ended."""
-        code: int | None = until(self.code, seconds)
-        assert code is not None, f"process {self.pid} did not end"
-        return code
-
-
-class Nursery:
-    """A process that has loaded the program, and starts others without loading it again."""
-
-    def __init__(self) -> None:
-        environ = {name: each for name, each in os.environ.items() if name != "FAILPOINT"}
-        self._process = subprocess.Popen(
-            [sys.executable, STANDIN, "nursery"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ,
-        )  # fmt: skip
-        assert self._line() == "ready"
-        self._started: list[Running] = []
-
-    def start(self, what: str, folder: Path, *words: str, **environ: str) -> Running:
-        """Start a daemon, or a command, in a folder."""
-        ended = folder / f"ended-{len(self._started)}"
-        request = {
-            "what": what, "folder": str(folder), "words": words, "environ": environ,
-            "ended": str(ended), "said": str(folder / "said"),
-        }  # fmt: skip
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{json.dumps(request)}\n")
-        self._process.stdin.flush()
-        self._started.append(Running(int(self._line()), ended))
-        return self._started[-1]
-
-    def sweep(self) -> None:
-        """Kill what a test that failed has left."""
-        for each in self._started:
-            if each.ended.parent.exists() and each.code() is None:
-                each.signal(signal.SIGKILL)
-                each.wait()
-        self._started.clear()
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
-def until(question: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Ask until the answer is not None and not False, and return it; the last one in the end."""
-    end = time.monotonic() + seconds
-    while (answer := question()) is None or answer is False:
-        if time.monotonic() > end:
-            return answer
-        time.sleep(0.005)
-    return answer
-
-
-@dataclass
 class Markets:
     """A project's folder, and what became of it.
 
@@ -413,35 +326,46 @@ def lost(seen: Sequence[Cells], now: Cells) -> list[Any]:
     return [cell for each in seen for cell, told in each.items() if now.get(cell) != told]
 
 
-@dataclass(frozen=True)
 class Templates:
-    """Folders to copy, and what an undisturbed run stores in each."""
+    """Folders to copy, and what an undisturbed run stores in each; made when they are wanted.
 
-    folder: Path
-    cells: dict[str, Cells]
+    "worked" is a project that has worked until three nights ago, "new" one that never has, and
+    "left alone" was left alone for seven weeks, and has two processes to train its networks.
 
-    def copy(self, name: str, to: Path) -> Markets:
-        """Return a folder of one's own."""
-        shutil.copytree(self.folder / name, to)
+    Args:
+        folder: where to.
+    """
+
+    BEFORE: ClassVar = {"worked": BEFORE, "new": None, "left alone": LONG_BEFORE}
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cells: dict[str, Cells] = {}
+
+    def copy(self, name: str, to: Path, *, undisturbed: bool = False) -> Markets:
+        """Return a folder of one's own, in which all is done already if that is wanted."""
+        self.cells(name)
+        shutil.copytree(self._folder / (f"{name}-undisturbed" if undisturbed else name), to)
         return Markets(to)
 
+    def cells(self, name: str) -> Cells:
+        """Return what an undisturbed run stores."""
+        if name not in self._cells:
+            self._cells[name] = self._grow(name)
+            assert self._cells[name]
+        return self._cells[name]
 
-def grow(folder: Path) -> Templates:
-    """Make a project that has worked until three nights ago, one that never has, and one that
-    was left alone for seven weeks and has two processes to train its networks.
-    """
-    cells = {}
-    for name, before in {"worked": BEFORE, "new": None, "left alone": LONG_BEFORE}.items():
-        one = Markets(folder / name)
+    def _grow(self, name: str) -> Cells:
+        before = self.BEFORE[name]
+        one = Markets(self._folder / name)
         one.build()
-        if before == LONG_BEFORE:
+        if name == "left alone":
             one.configure('[executor]\nname = "noting"', "[plugins.local]\nworkers = 2")
         if before is not None:
             one.work(before)
-        if before == LONG_BEFORE:
+        if name == "left alone":
             one.configure("[plugins.local]", '[executor]\nname = "local"\n\n[plugins.local]')
-        shutil.copytree(one.folder, folder / f"{name}-undisturbed")
-        undisturbed = Markets(folder / f"{name}-undisturbed")
+        shutil.copytree(one.folder, self._folder / f"{name}-undisturbed")
+        undisturbed = Markets(self._folder / f"{name}-undisturbed")
         undisturbed.work(BEGINNING)
-        cells[name] = undisturbed.cells()
-    return Templates(folder, cells)
+        return undisturbed.cells()

@@ -17,7 +17,8 @@ import pytest
 from forecaster.ledger import open_ledger
 from forecaster.ledger.claim import holder
 
-from .markets import BEGINNING, Markets, Nursery, Templates, fake_clock, until
+from .markets import BEGINNING, Markets, Templates, fake_clock
+from .nursery import Nursery, until
 
 MANY = 50
 
@@ -40,7 +41,7 @@ def test_fifty_starts_leave_one(nursery: Nursery, templates: Templates, tmp_path
     assert len(told) == MANY - 1
     assert {int(found[1]) for found in told} == {survivor.pid}
     assert not [line for line in lines if not (line.startswith("{") or SAYS.fullmatch(line))]
-    wanted = templates.cells["worked"]
+    wanted = templates.cells("worked")
     assert until(lambda: len(markets.cells()) == len(wanted) and not markets.open_runs())
     survivor.signal(signal.SIGTERM)
     assert survivor.wait() == 0

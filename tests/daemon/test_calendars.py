@@ -208,13 +208,15 @@ def live_through(
             world.wrong, right_at = timedelta(0), None
         if right_at is None and begins < world.now < ends and rng.random() < 0.03:
             world.wrong = rng.choice(STEPS)
-            # Whoever tries in vain for longer than the clock is ahead gives up for good.
+            # Whoever tries in vain for longer than the clock is ahead gives up for good, and so
+            # does who sleeps until it cannot be told any more that it was.
             longest = 3 * DAY if believing else min(3 * DAY, abs(world.wrong))
             right_at = world.now + rng.random() * longest
         assert machine.tick()
         if rng.random() < 0.01:
             machine.halt()
-        world.now += next(lengths)
+        later = world.now + next(lengths)
+        world.now = later if believing or right_at is None else min(later, right_at)
     world.wrong = timedelta(0)
     for _ in range(3):
         machine.tick()

@@ -14,7 +14,8 @@ import pytest
 
 from forecaster.daemon.child import GRACE
 
-from .markets import BEGINNING, STANDIN, Markets, Nursery, Templates, fake_clock, until
+from .markets import BEGINNING, Markets, Templates, fake_clock
+from .nursery import STANDIN, Nursery, until
 
 DEADLINE = 3.0
 """Seconds that a child has here."""
@@ -63,7 +64,7 @@ def test_what_hangs_is_ended_and_the_others_are_on_time(
     daemon.signal(signal.SIGTERM)
     assert daemon.wait(10) == 0
     if "activation" not in trick:  # another one makes another model
-        markets.check(templates.cells["worked"])
+        markets.check(templates.cells("worked"))
 
 
 def ended(markets: Markets) -> list[dict[str, Any]]:

@@ -20,18 +20,8 @@ from forecaster.ledger.files import BESIDE
 from forecaster.ledger.runs import Awaited, put_on_schedule
 
 from .failpoints import FAILPOINTS, NAMED, NOTED, Failpoint
-from .markets import (
-    BEGINNING,
-    READY,
-    Cells,
-    Markets,
-    Nursery,
-    Running,
-    Templates,
-    fake_clock,
-    lost,
-    until,
-)
+from .markets import BEGINNING, READY, Cells, Markets, Templates, fake_clock, lost
+from .nursery import Nursery, Running, until
 
 OLD = Path(__file__).parents[1] / "ledger" / "schema_0004.db.gz"
 """A database that an older program made."""
@@ -62,7 +52,7 @@ class Scene:
         self.point, self.nursery = point, nursery
         template = "new" if point.scene == "empty" else "worked"
         self.markets = templates.copy(template, folder)
-        self.wanted = templates.cells[template]
+        self.wanted = templates.cells(template)
         self.environ = fake_clock(BEGINNING)
         self.seen: list[Cells] = []
         self.prepare()
@@ -94,8 +84,8 @@ class Scene:
             assert until(lambda: self.markets.has_ticked(daemon.pid))
             self.markets.configure("give_up = 10080", "give_up = 10079")
         noted = self.markets.folder / NOTED
-        assert until(noted.exists), f"{self.point.name} was never reached"
-        assert noted.read_text() == f"{self.point.name}\n"
+        note = f"{self.point.name}\n"
+        assert until(lambda: noted.exists() and noted.read_text() == note), f"never reached: {note}"
         if self.point.who == "daemon":
             assert daemon.wait() == -signal.SIGKILL
             self.look_after_death()
@@ -112,7 +102,7 @@ class Scene:
         """Demand that the lock is free at once, and that nothing the daemon started is left."""
         assert self.markets.is_free("daemon")
         assert until(lambda: not self.markets.processes(), ORPHANS), self.markets.processes()
-        assert self.markets.is_free("run")
+        assert until(lambda: self.markets.is_free("run"), ORPHANS)
         self.seen.append(self.markets.cells())
         (self.markets.folder / "trick.py").unlink(missing_ok=True)
 
@@ -230,8 +220,8 @@ def test_a_forecast_that_is_lost_or_doubled_is_noticed(
     tmp_path: Path, templates: Templates
 ) -> None:
     """The comparison fails when a row is gone, differs in its last bit, or is there twice."""
-    wanted = templates.cells["worked"]
-    markets = templates.copy("worked-undisturbed", tmp_path / "markets")
+    wanted = templates.cells("worked")
+    markets = templates.copy("worked", tmp_path / "markets", undisturbed=True)
     markets.check(wanted)
     cell, told = next(iter(wanted.items()))
     other = {**wanted, cell: (told[0], told[1] * (1 + 1e-15), *told[2:])}

@@ -10,19 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .markets import (
-    BEGINNING,
-    READY,
-    SPEED,
-    Cells,
-    Markets,
-    Nursery,
-    Running,
-    Templates,
-    fake_clock,
-    lost,
-    until,
-)
+from .markets import BEGINNING, READY, SPEED, Cells, Markets, Templates, fake_clock, lost
+from .nursery import Nursery, Running, until
 
 KILLS = int(os.environ.get("FORECASTER_KILLS", "1000"))
 """Of the long test."""
@@ -40,7 +29,7 @@ class Round:
     def __init__(self, nursery: Nursery, templates: Templates, folder: Path, chance: random.Random):
         self.nursery, self.chance = nursery, chance
         self.markets: Markets = templates.copy("left alone", folder)
-        self.wanted = templates.cells["left alone"]
+        self.wanted = templates.cells("left alone")
         self.environ = fake_clock(BEGINNING, SPEED)
         self.seen: list[Cells] = []
         self.readiness: list[float] = []

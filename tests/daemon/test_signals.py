@@ -13,16 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from .markets import (
-    BEGINNING,
-    READY,
-    Markets,
-    Nursery,
-    Running,
-    Templates,
-    fake_clock,
-    until,
-)
+from .markets import BEGINNING, READY, Markets, Templates, fake_clock
+from .nursery import Nursery, Running, until
 
 WITHIN = 10.0
 """Seconds from the signal to the end."""
@@ -78,7 +70,7 @@ class Service:
     def finish(self, templates: Templates, name: str = "worked") -> None:
         """Start it again, and demand that it finishes the work."""
         (self.markets.folder / "trick.py").unlink(missing_ok=True)
-        wanted = templates.cells[name]
+        wanted = templates.cells(name)
         daemon = self.started()
         assert until(
             lambda: len(self.markets.cells()) == len(wanted) and not self.markets.open_runs()
@@ -231,7 +223,7 @@ def test_a_run_by_hand_and_the_daemon_do_the_work_once(
     assert [each.wait() for each in hands] == [0, 0, 0]
     assert until(lambda: not markets.open_runs())
     service.end(daemon, signal.SIGTERM)
-    markets.check(templates.cells["worked"])
+    markets.check(templates.cells("worked"))
     trained = (markets.folder / "trained").read_text().splitlines()
     assert trained
     assert len(set(trained)) == len(trained)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -23,10 +23,11 @@ from forecaster.daemon.watch import Watch
 from forecaster.errors import ConfigError, LedgerError
 from forecaster.job.schedule import FEWEST, LADDER
 from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.attempts import begin
 from forecaster.ledger.claim import claim
 from forecaster.ledger.history import read_view
 from forecaster.ledger.pulse import read_pulse
-from forecaster.ledger.runs import begin, open_runs
+from forecaster.ledger.runs import open_runs
 from forecaster.ledger.schema import instrument, run
 
 from .simulator import HOUR, MINUTE, SECOND, Planned, World, ending
@@ -72,10 +73,10 @@ class Desk:
         self.world.now += after
         return self.watch.tick()
 
-    def end(self, how: str, reason: str = "") -> None:
-        """End the newest child."""
+    def end(self, how: str, reason: str = "", **last: str) -> None:
+        """End the newest child, which was last heard of there."""
         self.started[-1].alive = False
-        self.started[-1].ended(ending(how, reason))
+        self.started[-1].ended(replace(ending(how, reason), last=last))
 
     def attempt(self) -> None:
         """Let the newest child begin what it was started for."""
@@ -177,13 +178,14 @@ class TestDue:
         assert all(row["reason"] for row in rows if row["state"] == "missed")
 
     def test_a_session_that_a_newer_one_has_overtaken(self, desk: Desk) -> None:
-        """When the next session has closed, what was not said yet is said late."""
+        """When the next session is due, what was not said yet is said late."""
         desk.tick()
-        desk.world.now = DUE + timedelta(days=3) - 3 * HOUR
+        desk.world.now = DUE + timedelta(days=3) - SECOND
         desk.tick()
         assert [row["kind"] for row in desk.history()] == ["live"]
-        desk.tick(HOUR)
-        assert [(row["kind"], row["late"]) for row in desk.history()] == [("backfill", 1)]
+        desk.tick(SECOND)
+        rows = [(row["session"], row["kind"], row["late"]) for row in desk.history()]
+        assert rows == [(str(FRIDAY), "backfill", 1), (str(MONDAY), "live", 0)]
 
     def test_one_that_waits_is_not_lost_when_it_is_overtaken(self, desk: Desk) -> None:
         """A run that is to be tried again is so after the next session, too."""
@@ -431,6 +433,19 @@ class TestTrouble:
         with desk.ledger.reading() as connection:
             connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if write else 'ON'}")
 
+    def test_a_database_that_was_removed(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What is open is not written to for ever while nobody can see it: it is said once."""
+        place = Path(desk.ledger.place)
+        place.rename(place.with_suffix(".away"))
+        assert [desk.tick(MINUTE) for _ in range(2)] == [False] * 2
+        assert desk.started == []
+        told = messages(caplog)[-1]
+        assert "was removed or replaced while it was open; restart" in told
+        place.with_suffix(".away").rename(place)
+        assert desk.tick(MINUTE)
+
     def test_an_end_that_cannot_be_noted(self, desk: Desk) -> None:
         """The run is found by the next tick as it was left."""
         desk.tick()
@@ -514,3 +529,18 @@ class TestScheduler:
         assert "watch.py" in texts
         words = ("multiprocessing", "os.fork", "preexec_fn")
         assert [name for name, text in texts.items() if any(word in text for word in words)] == []
+
+
+def test_a_night_that_ends_its_child_holds_up_no_other(desk: Desk) -> None:
+    """Of two late nights the one is charged that the child was at work on; the other goes on."""
+    desk.tick()
+    desk.end("busy")
+    for _ in range(2):
+        desk.tick(timedelta(days=2))
+    desk.attempt()
+    desk.end("killed", "gone", run=f"XNYS {FRIDAY}")
+    rows = {row["session"]: row for row in desk.history()}
+    assert (rows[str(FRIDAY)]["state"], rows[str(FRIDAY)]["attempts"]) == ("failed", 1)
+    others = [row for session, row in rows.items() if session != str(FRIDAY)]
+    assert {(row["state"], row["attempts"]) for row in others} == {("interrupted", 0)}
+    assert all(row["next_attempt_at"] is None for row in others)

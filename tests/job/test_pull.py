@@ -271,7 +271,7 @@ class TestOutages:
         assert venue.night(COMING[0]) == ("done", "done", "ok")
 
     def test_a_week_of_it(self, venue: Venue) -> None:
-        """After five evenings without an answer, one question brings them, and they are run late."""
+        """After five evenings without an answer, one question brings them; they are run late."""
         with venue.fault("provider_down"):
             for session in COMING[:5]:
                 venue.run(evening(session))

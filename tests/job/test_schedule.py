@@ -253,6 +253,14 @@ def test_a_calendar_that_ends_stops_no_other(venue: Venue) -> None:
     assert venue.sql(query, str(days[-1])) == [(3,)]
 
 
+def test_a_run_begins_at_a_moment_like_any_other(venue: Venue) -> None:
+    """When a run of the schedule was begun is stored with its zone, as all moments are."""
+    venue.follow("A", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    [(text,)] = venue.sql("SELECT started_at FROM run WHERE due_at IS NOT NULL")
+    assert datetime.fromisoformat(text) == evening(DAYS[-1])
+
+
 def _ends(calendar: Calendar) -> bool:
     try:
         calendar.last_closed(datetime(2027, 1, 8, tzinfo=UTC))

@@ -10,10 +10,10 @@ from forecaster.errors import LedgerError
 from forecaster.ledger import Ledger, Outcome, Series, SeriesNight
 from forecaster.ledger.backtests import finish_backtest, start_backtest, unfinished_backtest
 from forecaster.ledger.check import check_ledger
+from forecaster.ledger.endings import end_state
 from forecaster.ledger.history import read_view
 from forecaster.ledger.instruments import read_series
 from forecaster.ledger.knowledge import finished_nights, read_knowledge
-from forecaster.ledger.endings import end_state
 from forecaster.ledger.nights import commit
 from forecaster.ledger.schema import model_version
 

@@ -200,7 +200,7 @@ def test_what_is_no_ledger_is_refused_by_every_command(ground: Ground, tmp_path:
 
 
 def test_what_lost_its_end_is_not_worked_with(ground: Ground, tmp_path: Path) -> None:
-    """Where a part is gone that a question does not touch, it is answered; nothing is made of it."""
+    """A question that does not touch what is gone is answered; nothing is made of the rest."""
     place = shutil.copytree(ground.prepared, tmp_path / "place")
     path = place / "forecaster.db"
     path.write_bytes(path.read_bytes()[:-2048])
