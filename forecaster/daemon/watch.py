@@ -213,15 +213,19 @@ class Watch:
         # The session that it was at work on, if it had come so far: the others had no part in it.
         where = ending.last.get("run")
         blamed = [one for one in mine if f"{one.calendar} {one.session}" == where] or mine
+        moments = {one: self._again(one, now, ending) for one in blamed}
+        together = min((each for each in moments.values() if each), default=None)
         for one in mine:
             if one in blamed:
-                again = self._again(one, now)
+                again = together if moments[one] else None
                 give_back(self.ledger, one, now, ending.how, ending.reason, again)
             elif one.has_begun:
                 spare(self.ledger, one, now)
 
-    def _again(self, one: Run, now: datetime) -> datetime | None:
+    def _again(self, one: Run, now: datetime, ending: Ending) -> datetime | None:
         begun = one.attempts - one.has_begun
+        if ending.how == "killed" and not begun:
+            return now  # once it is chance, and later sessions build on this one
         calendar = self.calendars.get(one.calendar)
         before = replace(one, attempts=begun)
         return next_attempt(before, self.settings, calendar, now, not_before=now)

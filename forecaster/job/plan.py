@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -11,7 +11,7 @@ from forecaster.errors import ConfigError, ForecasterError
 from forecaster.job.agenda import Agenda
 from forecaster.job.settle import Standing
 from forecaster.ledger import Kind, Ledger, Night, Series
-from forecaster.ledger.knowledge import finished_nights
+from forecaster.ledger.knowledge import finished_nights, first_nights
 from forecaster.ledger.prices import read_sessions
 from forecaster.model import bars_needed
 
@@ -111,6 +111,7 @@ def plan_run(
         forced: "retrain" or "reuse" for tonight; "retrain" for the first night that is missing too.
     """
     plan = Plan(agenda)
+    first = _first_nights(ledger, standings, agenda)
     for one in standings:
         tonight = _tonight(ledger, one, as_of)
         if one.series is None or tonight is None or one.today is None:
@@ -122,7 +123,7 @@ def plan_run(
                 plan.add(Night("backfill", one.calendar.name, session), replace(turn, forced=None))
             turn = replace(turn, completes_backfill=True)
         elif newest and not agenda.only_some and not one.series.instrument.historical:
-            for night in _missed(agenda.runs, one):
+            for night in _missed(agenda.runs, one, first.get(one.series.id, date.min)):
                 plan.add(night, replace(turn, forced=None, problem=None))
         night = Night(_kind(one, tonight), one.calendar.name, tonight)
         if night not in agenda.waiting or not one.series.backfilled:
@@ -228,9 +229,23 @@ def _warm_up(ledger: Ledger, one: Standing, count: int) -> list[date]:
     return past[-count:] if count else []
 
 
-def _missed(runs: Iterable[Night], one: Standing) -> list[Night]:
-    """Return the sessions on the schedule, before today, that a newer one has overtaken."""
-    late = (night for night in runs if night.kind == "backfill" and night.session != one.today)
+def _first_nights(
+    ledger: Ledger, standings: Sequence[Standing], agenda: Agenda
+) -> Mapping[int, date]:
+    """Return with which session each series began: what is open from before it is others'."""
+    late = any(night.kind == "backfill" for night in agenda.runs)
+    ids = [one.series.id for one in standings if one.series]
+    return first_nights(ledger, ids) if late else {}
+
+
+def _missed(runs: Iterable[Night], one: Standing, first: date) -> list[Night]:
+    """Return the sessions on the schedule, before today, that a newer one has overtaken.
+
+    Those up to its first one are not the series' own.
+    """
+    late = (
+        night for night in runs if night.kind == "backfill" and first < night.session != one.today
+    )
     return [night for night in late if night.calendar == one.calendar.name]
 
 

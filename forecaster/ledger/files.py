@@ -122,6 +122,7 @@ def _unwritable(what: str) -> Iterator[None]:
     except OSError as error:
         raise LedgerError(
             f"cannot write {what}: {error.strerror}",
-            remedy="choose a folder that exists and can be written",
+            remedy="choose a folder that exists and can be written"
+            + (" ([database] url)" if what.startswith("database ") else ""),
             code="unwritable",
         ) from error

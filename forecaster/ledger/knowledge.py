@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import date
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, case, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, func, select
 
 from forecaster.ledger.door import Ledger, of_backtest, parts
 from forecaster.ledger.lessons import lessons_by_then
@@ -41,6 +41,19 @@ def finished_nights(
             (row[0], row[1])
             for part in parts(series_ids)
             for row in connection.execute(query.where(run_series.c.series_id.in_(part)))
+        }
+
+
+def first_nights(ledger: Ledger, series_ids: Sequence[int]) -> dict[int, date]:
+    """Return the session of each series' first stored night; a series without one is left out."""
+    nights = select_finished(None).subquery()
+    id_, session = nights.c
+    query = select(id_, func.min(session)).group_by(id_)
+    with ledger.reading() as connection:
+        return {
+            row[0]: row[1]
+            for part in parts(series_ids)
+            for row in connection.execute(query.where(id_.in_(part)))
         }
 
 

@@ -30,7 +30,7 @@ class Round:
         self.nursery, self.chance = nursery, chance
         self.markets: Markets = templates.copy("left alone", folder)
         self.wanted = templates.cells("left alone")
-        self.environ = fake_clock(BEGINNING, SPEED)
+        self.environ = fake_clock(BEGINNING, SPEED) | {"SPARE": "15"}
         self.seen: list[Cells] = []
         self.readiness: list[float] = []
         self.daemon = self.start()

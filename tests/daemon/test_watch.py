@@ -315,7 +315,19 @@ class TestConfiguration:
 class TestEnds:
     """What a child could not say itself is said for it."""
 
-    @pytest.mark.parametrize("how", ["killed", "deadline", "memory", "failed", "refused"])
+    def test_who_is_killed_once_goes_on_at_once(self, desk: Desk) -> None:
+        """Later sessions build on this one: it keeps its place. Killed again, it has to wait."""
+        desk.tick()
+        desk.attempt()
+        desk.end("killed", "gone")
+        desk.tick(SECOND)
+        assert len(desk.started) == 2
+        desk.attempt()
+        desk.end("killed", "gone")
+        desk.tick(SECOND)
+        assert len(desk.started) == 2
+
+    @pytest.mark.parametrize("how", ["deadline", "memory", "failed", "refused"])
     @pytest.mark.parametrize("begun", [True, False])
     def test_a_bad_end(self, desk: Desk, how: str, begun: bool) -> None:
         """The run has failed, with a reason, and is tried again soon."""
