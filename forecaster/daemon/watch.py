@@ -141,7 +141,7 @@ class Watch:
             self._trouble(what, None)
         if self.stopping or (self.child is not None and self.child.alive):
             return
-        due = {one.calendar for one in workable(self.ledger, arrivals) if one.is_due(now)}
+        due = _in_turn([one for one in workable(self.ledger, arrivals) if one.is_due(now)])
         if (due or self._has_strangers(now)) and not self._is_busy():
             calendars = tuple(sorted(due))
             LOG.info("beginning", extra={"calendars": list(calendars)})
@@ -261,3 +261,13 @@ class Watch:
         self.troubles[what] = str(why)
         if str(why) != before:
             LOG.error("%s", why, extra={"code": getattr(why, "code", what)})
+
+
+def _in_turn(due: list[Run]) -> set[str]:
+    """Return the calendars whose turn it is: first those of which no session failed before.
+
+    A session that ends its child, by its deadline or otherwise, would hold the others up again.
+    """
+    failed = {one.calendar for one in due if one.state == "failed"}
+    every = {one.calendar for one in due}
+    return every - failed or every
