@@ -12,6 +12,7 @@ from forecaster.errors import ForecasterError, LedgerError
 from forecaster.job.schedule import Arrivals, sessions_due, workable
 from forecaster.ledger import Ledger
 from forecaster.ledger.engine import parse_url, shown
+from forecaster.ledger.files import size_of
 from forecaster.ledger.locks import sqlite_file
 from forecaster.ledger.schema import HEAD
 from forecaster.ledger.vitals import behind, last_done, last_finished, measure, quick_check
@@ -102,7 +103,7 @@ def _disk(settings: Settings) -> Findings:
     if file is None or not file.parent.exists():
         return None, []
     free = shutil.disk_usage(file.parent).free
-    needed = max(SPARE, file.stat().st_size if file.exists() else 0)
+    needed = max(SPARE, size_of(file))
     problems = []
     if free < needed:
         problems.append(

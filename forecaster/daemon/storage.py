@@ -8,7 +8,7 @@ from pathlib import Path
 from forecaster.daemon.patient import Patient, Unfit
 from forecaster.ledger import Ledger
 from forecaster.ledger.engine import PRAGMAS
-from forecaster.ledger.files import beside
+from forecaster.ledger.files import beside, size_of
 
 MENDED = (3, 51, 3)
 """The SQLite without the WAL-reset bug."""
@@ -78,7 +78,7 @@ def space(patient: Patient) -> str:
     if patient.database is None:
         return "a server's"
     path = patient.database
-    size = path.stat().st_size if path.is_file() else 0
+    size = size_of(path)
     free = shutil.disk_usage(path.parent).free
     told = f"{free >> 20:,} MB free, the database has {size >> 20:,} MB"
     if free < max(ROOM, 3 * size):

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 
 from forecaster.errors import ConfigError, LedgerError
-from forecaster.ledger.files import beside
+from forecaster.ledger.files import beside, size_of
 from forecaster.ledger.wal import shorten
 
 PRAGMAS = (
@@ -219,7 +219,7 @@ def refuse_remains(url: URL) -> None:
         return
     path = Path(url.database or "")
     wal, _, journal = beside(path)  # what is shared is of no use without them
-    left = [name for name in (wal, journal) if name.is_file() and name.stat().st_size]
+    left = [name for name in (wal, journal) if size_of(name)]
     if path.is_file() and not path.stat().st_size:
         raise LedgerError(
             f"database {path} is an empty file: what it held is gone",

@@ -96,6 +96,14 @@ def beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + end) for end in BESIDE]
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 if there is none, for other programs may take it away."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def free_name(path: Path) -> Path:
     """Return this name, or with the first number that is free."""
     names = (path.with_name(f"{path.name}-{k}") if k > 1 else path for k in range(1, 10_000))

@@ -4,13 +4,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import text
-
 from forecaster.errors import LedgerError
 from forecaster.ledger.check import require_whole
 from forecaster.ledger.claim import claim
 from forecaster.ledger.door import Ledger
 from forecaster.ledger.engine import plain_errors
+from forecaster.ledger.vitals import measure
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def vacuum(ledger: Ledger) -> Vacuumed:
     is_file = ledger.url.get_backend_name() == "sqlite"
     with claim(ledger.url, "run", what="vacuum", wait=False), plain_errors(ledger.engine):
         require_whole(ledger)  # what is lost would be lost to every later look as well
-        before = _size(ledger)
+        before = measure(ledger).whole
         if is_file:
             _require_space(Path(ledger.url.database or ""), 2 * before)
         connection = ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -41,17 +40,7 @@ def vacuum(ledger: Ledger) -> Vacuumed:
             if is_file:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
-        return Vacuumed(before, _size(ledger))
-
-
-def _size(ledger: Ledger) -> int:
-    if ledger.url.get_backend_name() == "sqlite":
-        path = Path(ledger.url.database or "")
-        wal = path.with_name(f"{path.name}-wal")
-        return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
-    with ledger.reading() as connection:
-        size = connection.execute(text("SELECT pg_database_size(current_database())"))
-        return int(size.scalar_one())
+        return Vacuumed(before, measure(ledger).whole)
 
 
 def _require_space(path: Path, needed: int) -> None:

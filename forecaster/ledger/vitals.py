@@ -7,11 +7,11 @@ came since it was last counted.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 from sqlalchemy import ColumnElement, case, func, select
 
 from forecaster.ledger.door import Ledger, parts
+from forecaster.ledger.files import size_of
 from forecaster.ledger.locks import sqlite_file
 from forecaster.ledger.pulls import REFUSED
 from forecaster.ledger.schema import (
@@ -42,6 +42,11 @@ class Size:
 
     database: int
     wal: int
+
+    @property
+    def whole(self) -> int:
+        """Both together."""
+        return self.database + self.wal
 
 
 @dataclass(frozen=True)
@@ -86,17 +91,10 @@ def measure(ledger: Ledger) -> Size:
         file = sqlite_file(ledger.url)
         if file is None:  # in memory
             return Size(0, 0)
-        return Size(_bytes(file), _bytes(file.with_name(f"{file.name}-wal")))
+        return Size(size_of(file), size_of(file.with_name(f"{file.name}-wal")))
     with ledger.reading() as connection:
         found = connection.scalar(select(func.pg_database_size(func.current_database())))
     return Size(int(found or 0), 0)
-
-
-def _bytes(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
 
 
 def quick_check(ledger: Ledger) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from forecaster.ledger.files import size_of
+
 LONG = 4 << 20
 """Bytes of a WAL after which it is written back: as often as SQLite does by default."""
 
@@ -42,7 +44,4 @@ def checkpoint(engine: Engine) -> None:
 def _wal_size(engine: Engine) -> int:
     if engine.dialect.name != "sqlite":
         return 0
-    try:
-        return Path(f"{engine.url.database}-wal").stat().st_size
-    except OSError:
-        return 0
+    return size_of(Path(f"{engine.url.database}-wal"))

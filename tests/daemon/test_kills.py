@@ -141,6 +141,7 @@ def test_killed_at_a_failpoint_it_goes_on(
     """What was stored stays, nothing is half, and the rest is done as if nothing had happened."""
     scene = Scene(NAMED[name], nursery, templates, tmp_path / "markets")
     scene.end(scene.kill(1))
+    assert scene.is_done()
 
 
 COMMANDS = [one.name for one in FAILPOINTS if one.who == "command"]
@@ -243,4 +244,5 @@ def test_killed_at_a_failpoint_ten_times(
     for k in range(10):
         scene = Scene(NAMED[name], nursery, templates, tmp_path / str(k))
         scene.end(scene.kill(1 + k % often))
+        assert scene.is_done()
         shutil.rmtree(scene.markets.folder)

@@ -208,6 +208,7 @@ def test_a_daemon_that_is_stopped_for_a_while_loses_nothing(
         (service.markets.folder / "trick.py").unlink(missing_ok=True)
     service.end(daemon, signal.SIGTERM)
     service.finish(templates)
+    assert service.states() == set()
 
 
 def test_a_run_by_hand_and_the_daemon_do_the_work_once(

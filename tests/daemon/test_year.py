@@ -393,6 +393,7 @@ def test_half_a_year(tmp_path: Path, half: int) -> None:
     require_accounted(year)
     require_kept(year)
     require_flat(gauges)
+    assert {row[-1] for row in said(year.machine.opened())} == {"live", "backfill"}
 
 
 def test_what_is_lost_is_noticed(tmp_path: Path) -> None:
@@ -418,3 +419,4 @@ def test_five_years(tmp_path: Path) -> None:
     require_accounted(year)
     require_kept(year)
     require_flat(gauges)
+    assert {row[-1] for row in said(year.machine.opened())} == {"live", "backfill"}

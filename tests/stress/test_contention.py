@@ -84,7 +84,9 @@ def judge(folder: Path, told: list[dict[str, Any]]) -> None:
 )
 def test_nobody_is_locked_out(folder: Path, seconds: float) -> None:
     """Each does its work, each question is answered at once, and the log stays short."""
-    judge(folder, crowded(folder, seconds))
+    told = crowded(folder, seconds)
+    judge(folder, told)
+    assert sum(len(one["took"]) for one in told) > seconds
 
 
 def test_who_is_locked_out_would_be_noticed(folder: Path) -> None:

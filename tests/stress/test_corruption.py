@@ -109,23 +109,23 @@ def sweep(ground: Ground, folder: Path, seeds: Sequence[int]) -> list[str]:
     ]
 
 
-def judge(found: list[str]) -> None:
-    """Demand that damage is told of, or does no harm, but for a value that only looks right."""
-    assert found.count("told") > len(found) / 4
-    assert found.count("value") <= len(found) / 20
+def harmless(found: list[str]) -> bool:
+    """Say whether damage is told of, or does no harm, but for a value that only looks right."""
+    return found.count("told") > len(found) / 4 and found.count("value") <= len(found) / 20
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_damage_is_told_of_or_does_no_harm(ground: Ground, tmp_path: Path, part: int) -> None:
     """Bytes overwritten anywhere: one line and exit code 1, or the forecasts of a whole file."""
-    judge(sweep(ground, tmp_path, range(part * IN_CI, (part + 1) * IN_CI)))
+    assert harmless(sweep(ground, tmp_path, range(part * IN_CI, (part + 1) * IN_CI)))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(PARTS))
 def test_much_damage_is_told_of_or_does_no_harm(ground: Ground, tmp_path: Path, part: int) -> None:
     """The same more often."""
-    judge(sweep(ground, tmp_path, range(1000 + part * IN_SOAK, 1000 + (part + 1) * IN_SOAK)))
+    seeds = range(1000 + part * IN_SOAK, 1000 + (part + 1) * IN_SOAK)
+    assert harmless(sweep(ground, tmp_path, seeds))
 
 
 def test_a_missed_damage_would_be_noticed(ground: Ground, tmp_path: Path) -> None:
