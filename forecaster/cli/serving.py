@@ -14,9 +14,11 @@ def daemon(invocation: Invocation) -> None:
     late. The configuration is read again every minute. Ctrl-C or SIGTERM ends it; what was not done
     then is done at the next start. `forecaster health` tells from outside how it is.
     """
-    from forecaster.daemon.serve import leave_on_signals, serve
+    from forecaster.daemon.signals import leave_on_signals
 
     leave_on_signals()
+    from forecaster.daemon.serve import serve
+
     plugins = allowed_plugins()
     serve(invocation.settings, plugins=None if plugins is None else tuple(plugins))
 

@@ -1,7 +1,6 @@
 """The daemon's body: one scheduler, one tick a minute, until a signal ends it."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -9,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Thread
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from forecaster.config import Settings
 from forecaster.daemon.child import Child, Ending, Errand
 from forecaster.daemon.notify import Notifier
+from forecaster.daemon.signals import on_signals
 from forecaster.daemon.watch import Start, Watch, Working
 from forecaster.errors import ForecasterError
 from forecaster.job.context import system_clock
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 TICK = 60
 """Seconds from one look at the schedule to the next."""
-
-ENDS = (signal.SIGTERM, signal.SIGINT)
 
 CHILD_ENDS = 5.0
 """Seconds that a child has to end; then it is killed."""
@@ -133,11 +130,6 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
     return scheduler
 
 
-def leave_on_signals() -> None:
-    """Leave at SIGTERM and SIGINT as long as nothing has begun that would have to be ended."""
-    _on_signals(lambda: os._exit(0))
-
-
 def _end_on_signals(scheduler: "BlockingScheduler") -> None:
     """End the scheduler at SIGTERM and SIGINT."""
 
@@ -146,29 +138,7 @@ def _end_on_signals(scheduler: "BlockingScheduler") -> None:
             time.sleep(0.01)
         scheduler.shutdown(wait=False)
 
-    _on_signals(end)
-
-
-def _on_signals(act: Callable[[], None]) -> None:
-    """Have a thread act at the first signal, whatever the main thread holds or waits for then.
-
-    A handler would have to wait for it, be it for a database that is locked.
-    """
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-
-    def listen() -> None:
-        os.read(heard, 1)
-        act()
-
-    Thread(target=listen, name="signals", daemon=True).start()
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    for number in ENDS:
-        signal.signal(number, _nothing_else)
-
-
-def _nothing_else(_number: int, _frame: FrameType | None) -> None:
-    """Have Python not end the process itself."""
+    on_signals(end)
 
 
 def _end(watch: Watch) -> None:

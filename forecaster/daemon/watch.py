@@ -31,7 +31,7 @@ from forecaster.ledger import Ledger
 from forecaster.ledger.attempts import give_back, reopen, spare
 from forecaster.ledger.claim import holder
 from forecaster.ledger.pulse import Pulse, beat
-from forecaster.ledger.runs import Run, open_runs, put_on_schedule
+from forecaster.ledger.runs import DIED, Run, open_runs, put_on_schedule
 from forecaster.logs import LOG
 from forecaster.market import Calendars
 
@@ -75,9 +75,10 @@ class Watch:
         pulse: what it last said of itself.
         child: at work, or the last one.
         hung: sources that are not asked, and until when.
-        changed: the configuration has, and what did not end well is to be tried again.
+        changed: what is known has, so that what did not end well is to be tried again.
         stopping: nothing is begun any more.
         strangers: when series that never had a bar are asked for again, and how often they were.
+        spent: runs that had an attempt after their last one, at which nothing foreign is called.
     """
 
     load: Callable[[], Settings]
@@ -93,6 +94,7 @@ class Watch:
     hung: dict[str, datetime] = field(default_factory=dict)
     changed: bool = False
     stopping: bool = False
+    spent: set[int] = field(default_factory=set)
     _lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
@@ -165,7 +167,8 @@ class Watch:
     def _has_strangers(self, now: datetime) -> bool:
         """Return whether it is time to ask for series that never had a bar."""
         if not unknown_series(self.ledger, self.settings):
-            self.strangers = None
+            # Tonight, which may have been over, may wait for a bar of theirs.
+            self.strangers, self.changed = None, self.changed or self.strangers is not None
             return False
         since, count = self.strangers or (now, 0)
         if now < since <= now + LADDER[-1]:  # if it is later, a clock was ahead
@@ -228,7 +231,11 @@ class Watch:
             return now  # once it is chance, and later sessions build on this one
         calendar = self.calendars.get(one.calendar)
         before = replace(one, attempts=begun)
-        return next_attempt(before, self.settings, calendar, now, not_before=now)
+        again = next_attempt(before, self.settings, calendar, now, not_before=now)
+        if again is None and one.id not in self.spent and ending.how in DIED:
+            self.spent.add(one.id)
+            return now  # so that what was never said is said without what ended the process
+        return again
 
     def _reload(self) -> None:
         """Take a changed configuration over; a bad one is refused, and the old stays in force."""

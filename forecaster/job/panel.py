@@ -92,7 +92,7 @@ def prepare_panels(job: Job, nights: Sequence[Due], executor: Executor) -> list[
 
 
 def _asked(due: Due) -> bool:
-    return any(turn.speaks and _asks(turn.settings) for turn in due.turns)
+    return any(turn.speaks and not turn.resigns and _asks(turn.settings) for turn in due.turns)
 
 
 def _asks(settings: SeriesSettings) -> bool:

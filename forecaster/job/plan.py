@@ -32,6 +32,7 @@ class Turn:
         completes_backfill: whether the initial backfill is complete after this.
         problem: why bars are not there, where some are not.
         last_try: nothing is tried again after this, so that what fails falls back.
+        died: how the process of the attempt before this one ended, if that did not end by itself.
     """
 
     settings: SeriesSettings
@@ -42,6 +43,12 @@ class Turn:
     completes_backfill: bool = False
     problem: ForecasterError | None = None
     last_try: bool = False
+    died: str = ""
+
+    @property
+    def resigns(self) -> bool:
+        """Whether only what cannot end the process once more is done, so that something is said."""
+        return self.last_try and bool(self.died)
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,11 @@ class Plan:
 
     def add(self, night: Night, turn: Turn) -> None:
         """Note a series' turn in a night."""
-        again = self.agenda.again if self.agenda else {}
-        last_try = night.kind == "live" and night in again and again[night] is None
-        self.turns[night].append(replace(turn, last_try=last_try))
+        if self.agenda and night in self.agenda.runs:
+            run = self.agenda.runs[night]
+            last_try = night.kind == "live" and self.agenda.again[night] is None
+            turn = replace(turn, last_try=last_try, died=run.reason if run.has_died else "")
+        self.turns[night].append(turn)
 
     def in_order(self) -> list[Due]:
         """Return the nights from the oldest to the newest."""

@@ -37,6 +37,7 @@ from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
 from forecaster.logs import LOG, about, stage
 from forecaster.market import Calendar
+from forecaster.model import ACTIVATIONS
 
 CHUNK = 64
 """Series stored in one transaction."""
@@ -131,7 +132,8 @@ def prepare(job: Job, wanted: Sequence[SeriesSettings], account: Account) -> lis
 def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: Account) -> None:
     """Take one night through the stages, from score to commit."""
     with about(run=f"{due.night.calendar} {due.night.session}"):
-        for chunk in _chunks(due.turns):
+        chunks = list(_chunks(due.turns))
+        for chunk in chunks:
             start, stamp = time.perf_counter(), job.stamp()  # what comes later was not known
             turns = [_still_completing(turn, account) for turn in chunk]
             items = begin(job, due.night, turns, prices)
@@ -146,7 +148,7 @@ def work_night(job: Job, due: Due, prices: Prices, executor: Executor, account: 
                 [item.result() for item in items],
                 stamp,
                 seconds=time.perf_counter() - start,
-                last=chunk[-1] is due.turns[-1],
+                last=chunk is chunks[-1],
                 of=due.of,
                 retry_at=due.retry_at,
             )
@@ -161,7 +163,16 @@ def _still_completing(turn: Turn, account: Account) -> Turn:
 
 
 def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
-    return (turns[start : start + CHUNK] for start in range(0, len(turns), CHUNK))
+    """Yield the series that are stored together.
+
+    Where an attempt has ended its process, those that call foreign code come last, each for itself.
+    """
+    risky = [
+        turn for turn in turns if turn.died and turn.settings.model.activation not in ACTIVATIONS
+    ]
+    others = [turn for turn in turns if turn not in risky] if risky else turns
+    yield from (others[start : start + CHUNK] for start in range(0, len(others), CHUNK))
+    yield from ([turn] for turn in risky)
 
 
 def begin(job: Job, night: Night, turns: Sequence[Turn], prices: Prices) -> list[Item]:
@@ -188,11 +199,18 @@ def awaited(knowledge: Knowledge, calendar: Calendar) -> list[date]:
 
 
 def _begin_one(job: Job, night: Night, turn: Turn, knowledge: Knowledge, prices: Prices) -> Item:
-    try:
-        return _known(job, night, turn, knowledge, prices)
-    except Exception as error:  # noqa: BLE001  one series must not stop the others
-        why = _cause(foreseen(error), turn, night)
-    if turn.last_try and waits(why):
+    if turn.resigns:
+        why = ForecasterError(
+            f"its process did not live through the attempts before: {turn.died}",
+            remedy="see the log of that time",
+            code="died",
+        )
+    else:
+        try:
+            return _known(job, night, turn, knowledge, prices)
+        except Exception as error:  # noqa: BLE001  one series must not stop the others
+            why = _cause(foreseen(error), turn, night)
+    if turn.resigns or (turn.last_try and waits(why)):
         try:
             return replace(_known(job, night, fallen_back(turn), knowledge, prices), problem=why)
         except ForecasterError as error:

@@ -35,6 +35,9 @@ LADDER = tuple(timedelta(seconds=each) for each in (30, 120, 480, 1800, 3600))
 FEWEST = len(LADDER)
 """Attempts before a session is given up, however late they begin."""
 
+STALE = 10
+"""Sessions for which what is late is tried again with each newer one: a bar may come by then."""
+
 JITTER = 0.3
 """Share by which a wait differs, so that a source's many users do not come back together."""
 
@@ -200,15 +203,20 @@ def next_attempt(
     # The same for the same attempt: a simulation repeats.
     chance = random.Random(f"{run.calendar} {run.session} {count}").uniform(-JITTER, JITTER)  # noqa: S311  no secret
     moment = max(now + wait * (1 + chance), not_before)
+    patience = timedelta(minutes=settings.schedule.give_up)
     if run.kind == "live":
-        begun, overtaken = run.due_at, _next_close(calendar, run.session)
+        overtaken = _next_close(calendar, run.session)
         if overtaken is not None and moment >= overtaken:
             return None
-    else:  # it waits for the same sources as the newest session does
-        delay = timedelta(minutes=settings.schedule.settle_delay)
-        begun = calendar.close(calendar.last_closed(now - delay)) + delay
-    given_up = begun + timedelta(minutes=settings.schedule.give_up)
-    return None if count >= FEWEST and moment > given_up else moment
+        return None if count >= FEWEST and moment > run.due_at + patience else moment
+    if count < FEWEST or moment <= (run.started_at or now) + patience:
+        return moment
+    delay = timedelta(minutes=settings.schedule.settle_delay)
+    newest = calendar.last_closed(now - delay)
+    overtaken = _next_close(calendar, newest)
+    if overtaken is None or len(calendar.sessions(run.session, newest)) > STALE:
+        return None
+    return max(overtaken + delay, not_before)
 
 
 def _next_close(calendar: Calendar, session: date) -> datetime | None:

@@ -17,6 +17,9 @@ from forecaster.ledger.schema import FINISHED, forecast, run, run_series
 
 OPEN = ("pending", "running", "interrupted")
 
+DIED = ("deadline", "killed", "memory")
+"""Reasons of attempts whose process was ended, or ended itself, before they were done."""
+
 GAPS = timedelta(days=60)
 """Before the newest session, in which sessions are looked for that are not on the schedule."""
 
@@ -37,6 +40,7 @@ class Run:
         next_attempt_at: when it is tried again; None where nothing remains, or at once.
         reason_code: why it is as it is.
         reason: likewise, in words.
+        started_at: when it was first begun; None before.
     """
 
     id: int
@@ -50,11 +54,17 @@ class Run:
     next_attempt_at: datetime | None = None
     reason_code: str = ""
     reason: str = ""
+    started_at: datetime | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether an attempt was begun whose end nobody has judged yet."""
         return self.state in ("running", "interrupted")
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the process of the last attempt was ended, or ended itself, at work on it."""
+        return self.state == "failed" and self.reason_code in DIED
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is to be worked now."""
@@ -75,7 +85,7 @@ class Awaited:
 
 COLUMNS = (
     run.c.id, run.c.kind, run.c.calendar, run.c.session, run.c.state, run.c.due_at, run.c.late,
-    run.c.attempts, run.c.next_attempt_at, run.c.reason_code, run.c.reason,
+    run.c.attempts, run.c.next_attempt_at, run.c.reason_code, run.c.reason, run.c.started_at,
 )  # fmt: skip
 
 

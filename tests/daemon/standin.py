@@ -58,6 +58,7 @@ def daemon(*, command: Sequence[str] | None) -> NoReturn:
     from forecaster.config import load_settings
     from forecaster.daemon import serve as room
     from forecaster.daemon.child import Child
+    from forecaster.daemon.signals import leave_on_signals
     from forecaster.errors import ForecasterError
     from forecaster.logs import relay
 
@@ -73,7 +74,7 @@ def daemon(*, command: Sequence[str] | None) -> NoReturn:
         return load_settings(Path("config.toml"), environ={})
 
     try:
-        room.leave_on_signals()
+        leave_on_signals()
         room.serve(load, plugins=None, clock=clock, start=start, every=EVERY)
     except ForecasterError as error:
         sys.stderr.write(f"{error}\n")

@@ -67,6 +67,51 @@ def test_what_hangs_is_ended_and_the_others_are_on_time(
         markets.check(templates.cells("worked"))
 
 
+ENDS = "    os.kill(os.getpid(), signal.SIGKILL)\n"
+
+
+def test_what_ends_its_process_costs_its_own_series_alone(
+    tmp_path: Path, nursery: Nursery, templates: Templates
+) -> None:
+    """The others are forecast by the next attempt; it has a fallback when the last one is over."""
+    markets = templates.copy("worked", tmp_path / "markets")
+    markets.configure('symbols = ["AAA", "BBB"]', 'symbols = ["AAA"]')
+    markets.configure("[model]", OF_ITS_OWN)
+    markets.configure("give_up = 10080", "give_up = 1")
+    (markets.folder / "trick.py").write_text(ONLY.format(symbols=["activation"]) + ENDS)
+    daemon = nursery.start("daemon", markets.folder, SPARE="40", **fake_clock(BEGINNING, 1000.0))
+    assert until(lambda: said(markets, "AAA") == {"ok"})
+    assert until(lambda: said(markets, "BBB") == {"fallback"}), markets.sql("SELECT * FROM run")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(10) == 0
+    [(status, code, reason)] = markets.sql(
+        "SELECT status, reason_code, reason FROM series_history"
+        " WHERE series = 'BBB' AND session = ? AND kind = 'live'", TONIGHT,
+    )  # fmt: skip
+    assert (status, code) == ("fallback", "died")
+    assert "attempts before: it ended with SIGKILL before it was done" in reason
+
+
+TONIGHT = "2023-03-09"
+
+OF_ITS_OWN = """[[series]]
+source = "market"
+symbols = ["BBB"]
+[series.model]
+activation = "stuck"
+
+[model]"""
+
+
+def said(markets: Markets, series: str) -> set[str]:
+    """Return what the newest live night of a series has said: forecasts, or a fallback."""
+    rows = markets.sql(
+        "SELECT DISTINCT status FROM forecast_history"
+        " WHERE series = ? AND cutoff = ? AND kind = 'live'", series, TONIGHT,
+    )  # fmt: skip
+    return {row[0] for row in rows}
+
+
 def ended(markets: Markets) -> list[dict[str, Any]]:
     """Return the log lines of children that were ended at their deadline."""
     if not (markets.folder / "said").exists():

@@ -265,6 +265,21 @@ class TestConfiguration:
         assert len(asked) <= 8
         assert max(waits) <= LADDER[-1] / MINUTE + 1
 
+    def test_a_new_series_waits_for_its_bar_like_any_other(self, desk: Desk) -> None:
+        """Tonight was over when it came, and is tried again for its bar."""
+        self.quiet(desk)
+        settings_of(desk.folder, self.NEW)
+        desk.tick()
+        fill(desk.ledger, ["NEW"])
+        work(desk.ledger, failing=["NEW"], status="deferred")
+        desk.end("done")
+        assert [one["state"] for one in desk.history()] == ["degraded"]
+        before = len(desk.started)
+        for _ in range(2):
+            desk.tick(MINUTE)
+        assert len(desk.started) == before + 1
+        assert desk.started[-1].errand.calendars == (XNYS,)
+
     def test_a_bad_one_is_refused_once(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
         """It is told of once, stands in the pulse, and what was in force stays so."""
         caplog.set_level("INFO", "forecaster")

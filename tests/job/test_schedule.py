@@ -10,7 +10,7 @@ import pytest
 from forecaster.config import Settings
 from forecaster.errors import DataError
 from forecaster.job.backfill import backfill
-from forecaster.job.schedule import FEWEST, next_attempt, scheduled
+from forecaster.job.schedule import FEWEST, STALE, next_attempt, scheduled
 from forecaster.ledger.runs import Run
 from forecaster.market import Calendar, get_calendar
 
@@ -72,6 +72,30 @@ def test_nothing_is_said_live_after_the_next_session() -> None:
     assert len(attempts(RUN, Settings(), close - timedelta(seconds=10))) == 1
     found = attempts(RUN, Settings(), close - timedelta(minutes=30))
     assert 1 < len(found) <= FEWEST
+
+
+def test_what_is_late_is_tried_with_each_newer_session() -> None:
+    """After half a day it has one attempt a session, with the newest one's, for ten of them."""
+    late = replace(RUN, kind="backfill", started_at=DUE)
+    calendar = get_calendar("XNYS")
+    moments = [DUE + each for each in attempts(late, Settings(), DUE)]
+    hourly = [each for each in moments if each <= DUE + timedelta(hours=12)]
+    coming = calendar.after(SESSION, STALE)
+    assert len(hourly) > FEWEST
+    assert moments[len(hourly) :] == [calendar.close(day) + timedelta(hours=2) for day in coming]
+
+
+def test_what_a_bar_comes_late_for_is_said_late(venue: Venue) -> None:
+    """It waits for its bar while newer sessions are forecast, and is a backfill in the end."""
+    venue.follow("A", source="venue", settings=f'{BRIEF}\ncatch_up = "all"')
+    venue.run(evening(DAYS[-1]))
+    venue.trade("A", len(DAYS) + 2, without=[COMING[0]])
+    venue.run(evening(COMING[1]))
+    query = "SELECT kind, state, next_attempt_at IS NULL FROM run WHERE session = ?"
+    assert venue.sql(query, str(COMING[0])) == [("backfill", "deferred", 0)]
+    venue.trade("A", len(DAYS) + 2)
+    venue.run(evening(COMING[1]) + timedelta(days=1))
+    assert venue.sql(query, str(COMING[0])) == [("backfill", "done", 1)]
 
 
 def test_a_source_that_rests_is_waited_for() -> None:

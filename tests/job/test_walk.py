@@ -112,7 +112,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(0.5, marks=pytest.mark.soak), 0.7, pytest.param(0.9, marks=pytest.mark.soak)],
+)
 def test_a_kill_while_nights_are_shared_out_is_completed_by_the_next_run(
     tmp_path: Path, share: float
 ) -> None:

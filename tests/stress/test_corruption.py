@@ -28,7 +28,7 @@ from .project import (
     run_with,
 )
 
-PARTS, IN_CI, IN_SOAK = 4, 50, 500
+PARTS, IN_CI, IN_SOAK = 4, 15, 500
 HEADER = 100  # bytes, which every part of SQLite reads
 
 Rows = list[tuple[Any, ...]]
@@ -186,10 +186,12 @@ def test_what_is_no_ledger_is_refused_by_every_command(ground: Ground, tmp_path:
     for place, damage in zip(places, DAMAGE.values(), strict=True):
         damage(place / "forecaster.db")
     before = [bytes_of(place / "forecaster.db") for place in places]
-    for place, ends in zip(places, run_each(places, *COMMANDS), strict=True):
-        for command, told in zip(COMMANDS, ends, strict=True):
-            assert told.code == 1, (place.name, command, told)
-            assert_one_line(told.errors)
+    for k in range(2):  # of two damages, each command meets one
+        commands = COMMANDS[k::2]
+        for place, ends in zip(places[k::2], run_each(places[k::2], *commands), strict=True):
+            for command, told in zip(commands, ends, strict=True):
+                assert told.code == 1, (place.name, command, told)
+                assert_one_line(told.errors)
     assert [bytes_of(place / "forecaster.db") for place in places] == before
     files = [place for place in places if (place / "forecaster.db").is_file()]
     for place, ends in zip(
@@ -213,7 +215,7 @@ def test_what_lost_its_end_is_not_worked_with(ground: Ground, tmp_path: Path) ->
 def test_a_damaged_log_takes_nothing_that_was_written_back(ground: Ground, tmp_path: Path) -> None:
     """Whatever the WAL holds, the forecasts after the next run are those of a whole one."""
     work = []
-    for seed in range(12):
+    for seed in range(6):
         place = shutil.copytree(ground.prepared, tmp_path / f"seed{seed}")
         # A program that was killed leaves its WAL; SQLite itself checks each frame of it.
         subprocess.run([sys.executable, "-c", KILLED, place / "forecaster.db"], check=False)

@@ -29,7 +29,7 @@ from .project import (
 )
 
 PARTS = 4
-IN_CI, IN_SOAK = 10, 50
+IN_CI, IN_SOAK = 5, 50
 """Faults in each part."""
 
 KINDS = ((0, False), (errno.ENOSPC, True), (errno.EIO, False), (errno.EIO, True))
@@ -152,7 +152,7 @@ COMMANDS = (("db", "backup", "copy.db"), ("db", "upgrade"), ("db", "restore", "s
 
 
 @pytest.mark.parametrize(
-    "points", [12, pytest.param(10**6, marks=pytest.mark.soak)], ids=["some", "all"]
+    "points", [6, pytest.param(10**6, marks=pytest.mark.soak)], ids=["some", "all"]
 )
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_backup_upgrade_and_restore_are_whole_or_nothing(
