@@ -1,6 +1,7 @@
 """Where log lines go: a file that is rotated, or a stream; neither ever stops the program."""
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -21,6 +22,20 @@ def escaped(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+class Whole(io.TextIOBase):
+    """Writes each text at once, and on a line of its own, whatever else was printed there."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, text: str) -> int:
+        """Write a line that ends itself."""
+        left = f"\n{text}".encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(self._fd, left) :]
+        return len(text)
 
 
 class LogFile(logging.Handler):

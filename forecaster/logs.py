@@ -14,10 +14,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-from forecaster.errors import ConfigError
-from forecaster.logfile import LogFile, LogStream, escaped
+from forecaster.errors import ForecasterError
+from forecaster.logfile import LogFile, LogStream, Whole, escaped
 from forecaster.masking import hide_environment, mask
 
 LOG = logging.getLogger("forecaster")
@@ -50,6 +50,7 @@ def about(
         yield
     finally:
         _about.reset(token)
+        LOG.log(BEGINNING, "goes on", extra={"event": "begin"})
 
 
 @contextmanager
@@ -169,7 +170,7 @@ def start_logging(
         level: the least that is logged, of this program; of libraries it is a warning.
 
     Raises:
-        ConfigError: the file cannot be written.
+        ForecasterError: the file cannot be written.
     """
     stop_logging()
     hide_environment(os.environ)
@@ -191,12 +192,23 @@ def start_logging(
     LOG.setLevel(level)
 
 
+def tell_parent(output: int) -> None:
+    """Send every line, and what each turns to, to the process that has started this one."""
+    whole = cast("TextIO", Whole(output))
+    start_logging(None, 0, stream=whole, terminal=False, level=BEGINNING)
+
+
+def is_telling() -> bool:
+    """Say whether this process's lines go to the one that has started it."""
+    return LOG.isEnabledFor(BEGINNING)
+
+
 def _require_writable(log: Path) -> None:
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise ConfigError(
+        raise ForecasterError(  # not of the configuration: a disk may not be there yet
             f"cannot write log {log}: {error.strerror}",
             remedy="choose a place that can be written ([daemon] log)",
             code="unwritable_log",

@@ -24,6 +24,8 @@ COMMAND = (sys.executable, "-P", "-m", "forecaster.daemon.night")
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 NOT_ITS_BUSINESS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
+ANSWERS = 4
+"""Deadlines within which all sources have answered, or the next night is done."""
 POLL = 0.1
 """Seconds between two looks at whether it has ended, and at its deadline."""
 GRACE = 5.0
@@ -48,7 +50,7 @@ class Child:
         relay: called with each log line; what else it prints is made into one.
         ended: called once, at the end, when nothing is left of it.
         deadline: seconds to its end from the start, the last question to a source, or the last
-            night that was done.
+            night that was done; and four times as long from one night to the next.
         command: what to start.
     """
 
@@ -71,7 +73,7 @@ class Child:
         self._how: How | None = None
         self._signals: list[tuple[float, Callable[[int], None]]] = []
         self._stop_at, self._gone_at = inf, inf
-        self._progress = time.monotonic()
+        self._progress = self._night = time.monotonic()
         self._thread = Thread(target=self._attend, name="child", daemon=True)
         self._thread.start()
 
@@ -164,6 +166,8 @@ class Child:
         asks = line.get("event") == "begin" and line.get("stage") == "pull"
         if asks or line.get("event") == "night":
             self._progress = time.monotonic()
+        if line.get("event") == "night":
+            self._night = self._progress
         self._complete = self._complete or line.get("event") == "end"
         if line["level"] in ("ERROR", "CRITICAL"):
             self._problem = line["message"][:500]
@@ -174,7 +178,7 @@ class Child:
         if self._how is None and now >= self._stop_at:
             self._how = "stopped"
             self._signals = [(now, _to_group(signal.SIGTERM))]
-        elif self._how is None and now >= self._progress + self._deadline:
+        elif self._how is None and now >= self._ends_at():
             self._how = "deadline"
             self._gone_at = min(self._gone_at, now + GRACE)
             # The first one has it say where it is; it must have time to.
@@ -188,6 +192,10 @@ class Child:
             due.append(_to_group(signal.SIGKILL))
         for send in due:
             send(pid)
+
+    def _ends_at(self) -> float:
+        """Return when it has taken too long: for one answer or night, or for all answers."""
+        return min(self._progress + self._deadline, self._night + ANSWERS * self._deadline)
 
     def _reason(self, how: How, code: int) -> str:
         match how:

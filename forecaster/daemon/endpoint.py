@@ -13,7 +13,7 @@ from typing import Any, Self
 from forecaster.config import Settings
 from forecaster.daemon.health import Health, check_health, overdue_sessions
 from forecaster.daemon.metrics import Figures, StageSeconds, exposition
-from forecaster.errors import ConfigError
+from forecaster.errors import ForecasterError
 from forecaster.job.schedule import sessions_due
 from forecaster.ledger import Ledger
 from forecaster.logs import LOG
@@ -53,7 +53,7 @@ class Endpoint:
             prometheus-client is not installed.
 
     Raises:
-        ConfigError: the port is taken, or may not be.
+        ForecasterError: the port is taken, or may not be.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Endpoint:
         try:
             self._server = _Server((LOOPBACK, port), self._answer)
         except OSError as error:
-            raise ConfigError(
+            raise ForecasterError(  # not of the configuration: it may be free again
                 f"port {port} cannot be used: {error.strerror}",
                 remedy="choose another one ([daemon] port)",
                 code="port",
@@ -215,7 +215,7 @@ def open_endpoint(
         clock: what time it is.
 
     Raises:
-        ConfigError: the port cannot be used.
+        ForecasterError: the port cannot be used.
     """
 
     def health() -> Health:

@@ -7,14 +7,12 @@ daemon, whatever ends that.
 import errno
 import faulthandler
 import gc
-import io
 import os
 import resource
 import signal
 import sys
 from dataclasses import replace
 from threading import Thread
-from typing import TextIO, cast
 
 from forecaster.daemon.errand import (
     BUSY,
@@ -27,7 +25,7 @@ from forecaster.daemon.errand import (
     read_errand,
 )
 from forecaster.errors import ConfigError, ForecasterError
-from forecaster.logs import BEGINNING, LOG, start_logging
+from forecaster.logs import LOG, tell_parent
 
 PR_SET_PDEATHSIG = 1
 
@@ -48,22 +46,8 @@ def main() -> int:
     Thread(target=_watch, args=(lifeline,), daemon=True).start()
     _limit_memory(errand.settings.daemon.memory)
     gc.set_threshold(*SELDOM)
-    start_logging(None, 0, stream=cast("TextIO", Whole(output)), terminal=False, level=BEGINNING)
+    tell_parent(output)
     return _attempt(errand)
-
-
-class Whole(io.TextIOBase):
-    """Writes each text at once, and on a line of its own, whatever else was printed there."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def write(self, text: str) -> int:
-        """Write a line that ends itself."""
-        left = f"\n{text}".encode("utf-8", "backslashreplace")
-        while left:
-            left = left[os.write(self._fd, left) :]
-        return len(text)
 
 
 def _take_streams() -> tuple[int, int]:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, NoReturn
 from forecaster.config import Settings
 from forecaster.daemon.child import Child, Ending, Errand
 from forecaster.daemon.notify import Notifier
+from forecaster.daemon.rules import Rules
 from forecaster.daemon.signals import on_signals
+from forecaster.daemon.storage import MOUNTS, REMOTE, mounted_as
 from forecaster.daemon.watch import Start, Watch, Working
 from forecaster.errors import ForecasterError
 from forecaster.job.context import system_clock
-from forecaster.ledger import open_ledger
+from forecaster.ledger import Ledger, open_ledger
 from forecaster.ledger.attempts import interrupt
 from forecaster.ledger.claim import claim
+from forecaster.ledger.locks import sqlite_file
 from forecaster.ledger.pulse import beat
 from forecaster.logs import LOG, relay, start_logging
 
@@ -64,13 +67,14 @@ def serve(
     settings = load().resolved()
     with ExitStack() as held:
         url = settings.database_url()
-        held.enter_context(claim(url, "daemon", what="daemon", wait=False))
+        alone = held.enter_context(claim(url, "daemon", what="daemon", wait=False))
         ledger = held.enter_context(open_ledger(url, create=True))
         _start_logging(settings)
+        _warn_of_place(ledger)
         notifier = Notifier()
-        watch = Watch(load, settings, ledger, start, clock, plugins)
+        watch = Watch(Rules(load, settings), ledger, start, clock, plugins, alone.renew)
         _open_endpoint(held, watch)
-        scheduler = _scheduler(watch, notifier, every)
+        scheduler = _scheduler(watch, notifier, min(every, notifier.interval))
         _end_on_signals(scheduler)
         LOG.info("the daemon begins", extra={"pid": os.getpid(), "database": ledger.place})
         notifier.ready()
@@ -96,6 +100,14 @@ def _start_logging(settings: Settings) -> None:
     )
 
 
+def _warn_of_place(ledger: Ledger) -> None:
+    """Say where SQLite's locks do not hold: nothing else would, until a night is lost."""
+    file = sqlite_file(ledger.url) if ledger.engine.dialect.name == "sqlite" else None
+    kind, place = mounted_as(file, MOUNTS) if file else ("", "")
+    if kind.startswith(REMOTE):
+        LOG.warning("the database is on %s at %s: its locks are not safe there", kind, place)
+
+
 def _open_endpoint(held: ExitStack, watch: Watch) -> None:
     """Serve health and metrics, if that is wanted."""
     port = watch.settings.daemon.port
@@ -117,7 +129,7 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
     def tick() -> None:
         if watch.tick():
             notifier.watchdog()
-        notifier.status(watch.pulse.problem or "all is well")
+        notifier.status("; ".join(watch.troubles.values()) or "all is well")
 
     scheduler = BlockingScheduler(
         timezone="UTC",

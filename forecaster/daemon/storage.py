@@ -16,6 +16,8 @@ NEEDED = (3, 37, 0)
 """The SQLite that has STRICT tables."""
 REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "gluster", "lustre", "davfs")
 """How names of file systems begin whose locks or shared memory SQLite cannot rely on."""
+MOUNTS = Path("/proc/mounts")
+"""What Linux lists as mounted."""
 ROOM = 64 << 20
 """Bytes that are wanted free on the database's disk, at least."""
 LOCKS = ("run", "daemon")
@@ -55,7 +57,7 @@ def file_system(patient: Patient) -> str:
     """Where the database is, on a disk of this machine."""
     if patient.database is None:
         return "a server's"
-    kind, place = mounted_as(patient.database, Path("/proc/mounts"))
+    kind, place = mounted_as(patient.database, MOUNTS)
     if kind.startswith(REMOTE):
         raise Unfit(f"{kind} at {place}: SQLite's locks are not safe there, use a local disk")
     return f"{kind} at {place}"

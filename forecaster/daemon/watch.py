@@ -14,9 +14,10 @@ from threading import RLock
 from typing import Protocol
 
 from forecaster import __version__
-from forecaster.config import Amendment, Settings
+from forecaster.config import Settings
 from forecaster.daemon.child import Ending, Errand
-from forecaster.errors import ForecasterError, LedgerError
+from forecaster.daemon.rules import Rules
+from forecaster.errors import ConfigError, ForecasterError, LedgerError
 from forecaster.job.schedule import (
     LADDER,
     LATE,
@@ -30,12 +31,12 @@ from forecaster.job.schedule import (
 from forecaster.ledger import Ledger
 from forecaster.ledger.attempts import give_back, reopen, spare
 from forecaster.ledger.claim import holder
-from forecaster.ledger.pulse import Pulse, beat
+from forecaster.ledger.pulse import Pulse, beat, read_pulse
 from forecaster.ledger.runs import DIED, Run, open_runs, put_on_schedule
 from forecaster.logs import LOG
 from forecaster.market import Calendars
 
-OVER_BY_NOW = ("ledger", "schedule")
+OVER_BY_NOW = ("ledger", "schedule", "tick")
 """Troubles that end with a tick that has come as far as to tell of itself."""
 
 STEP = timedelta(days=1)
@@ -66,27 +67,28 @@ class Watch:
     """The daemon's mind.
 
     Attributes:
-        load: reads the configuration anew, or raises ConfigError.
-        settings: in force.
+        rules: that it works by.
         ledger: open.
         start: of a child.
         clock: what time it is.
         plugins: the only ones that may load; None for all.
+        renew: makes sure that this is still the only daemon, or raises LedgerError.
         pulse: what it last said of itself.
         child: at work, or the last one.
         hung: sources that are not asked, and until when.
         changed: what is known has, so that what did not end well is to be tried again.
         stopping: nothing is begun any more.
         strangers: when series that never had a bar are asked for again, and how often they were.
+        suspect: a source at which a child ended.
         spent: runs that had an attempt after their last one, at which nothing foreign is called.
     """
 
-    load: Callable[[], Settings]
-    settings: Settings
+    rules: Rules
     ledger: Ledger
     start: Start
     clock: Callable[[], datetime]
     plugins: tuple[str, ...] | None = None
+    renew: Callable[[], None] = lambda: None
     pulse: Pulse = field(init=False)
     child: Working | None = None
     strangers: tuple[datetime, int] | None = None
@@ -95,15 +97,24 @@ class Watch:
     changed: bool = False
     stopping: bool = False
     spent: set[int] = field(default_factory=set)
+    suspect: str = ""
     _lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
         now = self.clock()
         self.pulse = Pulse(socket.gethostname(), os.getpid(), __version__, now, now)
-        self._take_calendars(self.settings.amendments())
+        before = read_pulse(self.ledger)
+        self._latest = max(now, before.ticked_at) if before else now
 
-    def _take_calendars(self, amendments: tuple[Amendment, ...]) -> None:
-        self.amendments, self.calendars = amendments, Calendars(amendments)
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.rules.settings
+
+    @property
+    def calendars(self) -> Calendars:
+        """The calendars, as they amend them."""
+        return self.rules.calendars
 
     def tick(self) -> bool:
         """Look once; return whether the ledger can be used."""
@@ -114,14 +125,16 @@ class Watch:
             except ForecasterError as error:
                 self._trouble("ledger" if isinstance(error, LedgerError) else "schedule", error)
                 return not isinstance(error, LedgerError)
-            except Exception:  # noqa: BLE001  the next minute looks again; a watchdog hears of it
+            except Exception as error:  # noqa: BLE001  the next minute looks again
                 LOG.exception("a tick failed")
+                self.troubles["tick"] = f"{type(error).__name__}: {error}"
                 return False
             return True
 
     def _look(self) -> None:
         now = self.clock()
         self.ledger.require_same_file()
+        self.renew()
         for one in take_off(self.ledger, self.calendars, now):
             LOG.warning(
                 "off the schedule: not due yet, because the clock was ahead, or no session",
@@ -133,7 +146,7 @@ class Watch:
         if self.changed:
             reopen(self.ledger, arrivals.newest, now)
             self.changed = False
-        before = self.pulse.ticked_at
+        before, self._latest = self._latest, now
         back = f"the clock went back from {before:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC"
         self._trouble("clock", back if now < before - STEP else None)
         lasting = [why for what, why in self.troubles.items() if what not in OVER_BY_NOW]
@@ -192,6 +205,8 @@ class Watch:
     def ended(self, errand: Errand, ending: Ending) -> None:
         """Note how a child ended; what it could not say itself is said for it."""
         LOG.info("ended: %s", ending.how, extra={"seconds": round(ending.seconds, 3)})
+        if ending.how == "done":
+            self.rules.prove(errand.settings)
         if ending.how in ("done", "busy", "stopped"):
             return
         with self._lock:
@@ -205,9 +220,12 @@ class Watch:
     def _give_back(self, errand: Errand, ending: Ending) -> None:
         now = self.clock()
         LOG.error("%s", ending.reason, extra={"code": ending.how, **ending.last})
-        if ending.how == "deadline" and ending.last.get("stage") == "pull":
-            source = ending.last.get("series", "").partition(" ")[0]
-            self.hung[source] = now + HUNG
+        if ending.how == "refused":
+            why = ConfigError(ending.reason, code="refused")
+            if self.rules.go_back(errand.settings, why):
+                self._trouble("configuration", why)
+                return  # the runs are open, and have their turn by the settings of before
+        self._suspect(ending, now)
         mine = [
             one
             for one in open_runs(self.ledger)
@@ -225,6 +243,14 @@ class Watch:
             elif one.has_begun:
                 spare(self.ledger, one, now)
 
+    def _suspect(self, ending: Ending, now: datetime) -> None:
+        """Leave the source alone at which a child hung, or ended twice: once may be chance."""
+        asked = ending.last.get("series", "") if ending.last.get("stage") == "pull" else ""
+        source, before = asked.partition(" ")[0], self.suspect
+        self.suspect = source if ending.how in DIED else ""
+        if source and (ending.how == "deadline" or self.suspect == before):
+            self.hung[source] = now + HUNG
+
     def _again(self, one: Run, now: datetime, ending: Ending) -> datetime | None:
         begun = one.attempts - one.has_begun
         if ending.how == "killed" and not begun:
@@ -240,23 +266,14 @@ class Watch:
     def _reload(self) -> None:
         """Take a changed configuration over; a bad one is refused, and the old stays in force."""
         try:
-            fresh = self.load().resolved()
-            amendments = fresh.amendments()
-            if fresh.database_url() != self.settings.database_url():
-                raise LedgerError(
-                    "the configuration names another database",
-                    remedy="restart the daemon to use it",
-                    code="other_database",
-                )
+            changed = self.rules.reload()
         except ForecasterError as error:
             self._trouble("configuration", error)
             return
         self._trouble("configuration", None)
-        if (fresh, amendments) == (self.settings, self.amendments):
-            return
-        LOG.info("the configuration has changed")
-        self.settings, self.strangers, self.changed = fresh, None, True
-        self._take_calendars(amendments)
+        if changed:
+            LOG.info("the configuration has changed")
+            self.strangers, self.changed = None, True
 
     def _trouble(self, what: str, why: object) -> None:
         """Note a trouble, or its end, and tell of it once."""

@@ -1,7 +1,7 @@
 """What an execution takes off the schedule, and what it leaves there."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from forecaster.errors import LedgerError
 from forecaster.job.context import Job
-from forecaster.job.schedule import active_series, next_attempt, scheduled
+from forecaster.job.schedule import LATE, active_series, next_attempt, scheduled
 from forecaster.job.settle import Standing
 from forecaster.ledger import Night
 from forecaster.ledger.attempts import Rest, begin, finish, interrupt, recover
@@ -29,8 +29,9 @@ class Agenda:
         job: whose.
         runs: the open ones, of the calendars that are worked.
         again: when each is tried again, if it is, should this attempt fail.
-        waiting: open nights whose time to be tried again has not come.
+        waiting: open nights that have their turn another time.
         only_some: not all series have their turn.
+        calendars: what is due of these is worked, and nothing else; None: all that is open.
     """
 
     job: Job
@@ -38,11 +39,17 @@ class Agenda:
     again: Mapping[Night, datetime | None]
     waiting: frozenset[Night]
     only_some: bool
+    calendars: Collection[str] | None = None
     _begun: list[Night] = field(default_factory=list)
 
     @classmethod
     def of_job(
-        cls, job: Job, standings: Sequence[Standing], *, only_some: bool, only_due: bool = False
+        cls,
+        job: Job,
+        standings: Sequence[Standing],
+        *,
+        only_some: bool,
+        calendars: Collection[str] | None = None,
     ) -> Self:
         """Put on the schedule what has become due, and return what is open on it.
 
@@ -52,27 +59,35 @@ class Agenda:
             job: whose.
             standings: the series.
             only_some: not all series have their turn.
-            only_due: what waits for its next attempt goes on waiting.
+            calendars: work only what is due of these, as a daemon wants it; a series that never had
+                a bar may be of another one.
         """
         # What has become due since the prices were asked for has its turn another time.
         now = min((one.now for one in standings), default=job.clock())
         recover(job.ledger, now)
-        calendars = {one.calendar.name for one in standings}
+        present = {one.calendar.name for one in standings}
         found = scheduled(job.ledger, job.settings, job.calendars, now)
         known = {
             Night("live" if one.kind == "live" else "backfill", one.calendar, one.session): one
             for one in found
-            if one.calendar in calendars
+            if one.calendar in present
         }
-        runs = {night: one for night, one in known.items() if not only_due or one.is_due(now)}
+        runs = {
+            night: one
+            for night, one in known.items()
+            if calendars is None or (one.calendar in calendars and one.is_due(now))
+        }
         again = {night: _next(job, one, now, standings) for night, one in runs.items()}
-        return cls(job, runs, again, frozenset(known.keys() - runs.keys()), only_some)
+        return cls(job, runs, again, frozenset(known.keys() - runs.keys()), only_some, calendars)
 
     def begin(self, nights: "Sequence[Due]") -> None:
         """Note one more attempt at each run whose turn it is; of the whole schedule at all."""
         now = {due.night for due in nights}
         self._begun = [night for night in self.runs if night in now or not self.only_some]
-        begin(self.job.ledger, [self.runs[night].id for night in self._begun], self.job.clock())
+        ids = [self.runs[night].id for night in self._begun]
+        # Whoever runs the job by hand or by a clock of their own chooses the hour.
+        late_after = None if self.calendars is None else LATE
+        begin(self.job.ledger, ids, self.job.clock(), late_after=late_after)
 
     def __enter__(self) -> Self:
         """Return the agenda."""

@@ -92,6 +92,8 @@ class Plan:
 
     def _due(self, night: Night) -> Due:
         turns, agenda = tuple(self.turns[night]), self.agenda
+        if agenda is not None and night in agenda.waiting:  # the others have their turn later
+            return Due(night, turns, NEVER, scheduled=True)
         if agenda is None or night not in agenda.runs:
             return Due(night, turns)
         of = NEVER if agenda.only_some else None

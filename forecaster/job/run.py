@@ -73,8 +73,8 @@ def run(
         standings = prepare(job, wanted, account)
         if as_of is not None:
             refuse_impossible(job.ledger, standings, as_of, as_of)
-        only_some, only_due = bool(names or as_of), calendars is not None
-        with Agenda.of_job(job, standings, only_some=only_some, only_due=only_due) as agenda:
+        only_some = bool(names or as_of)
+        with Agenda.of_job(job, standings, only_some=only_some, calendars=calendars) as agenda:
             nights = plan_run(
                 job.ledger,
                 standings,

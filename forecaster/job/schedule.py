@@ -57,11 +57,6 @@ class Arrivals:
     unknown: Mapping[str, ForecasterError]
 
 
-def calendars_in_use(ledger: Ledger, settings: Settings) -> set[str]:
-    """Return the calendars of the series that are forecast; prices that have ended have none."""
-    return {one.instrument.calendar for one in active_series(ledger, settings)}
-
-
 def active_series(ledger: Ledger, settings: Settings) -> list[Series]:
     """Return the configured series that new sessions are awaited of."""
     known = read_series(ledger)

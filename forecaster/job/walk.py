@@ -3,6 +3,7 @@
 The nights of one series build on one another, those of different series do not.
 """
 
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ from forecaster.job.panel import prepare_panels
 from forecaster.job.plan import NEVER, Due
 from forecaster.job.prices import Prices
 from forecaster.ledger import open_ledger
-from forecaster.logs import LOG
+from forecaster.logs import LOG, is_telling, stage, tell_parent
+from forecaster.masking import hide_environment, hide_settings
 
 WorkNight = Callable[[Job, Due, Prices, Executor, Account], None]
 
@@ -33,6 +35,8 @@ BLOCKS = 20
 """Rounds in which many nights are worked, after each of which progress is told."""
 SHORTEST = 10
 """Nights in a round."""
+STANDARD_OUTPUT = 1
+"""Which the processes of an executor on this machine have from the one that shares."""
 
 
 def walk(job: Job, nights: Sequence[Due], account: Account, work_night: WorkNight) -> None:
@@ -41,7 +45,9 @@ def walk(job: Job, nights: Sequence[Due], account: Account, work_night: WorkNigh
         return
     executor = job.executor()
     try:
-        for problem in prepare_panels(job, nights, executor):
+        with stage("panel"):
+            problems = prepare_panels(job, nights, executor)
+        for problem in problems:
             account.problems["panel"] = str(problem)
         groups = _groups(nights)
         if getattr(executor, "local", False) and _turns(nights) >= MANY and len(groups) > 1:
@@ -83,6 +89,7 @@ class Share:
         work_night: what to do on each.
         now: what time it is; None for the system's clock.
         problems: names of series that something has gone wrong with before.
+        telling: log lines go to the process that started the one that shares.
     """
 
     settings: Settings
@@ -91,6 +98,7 @@ class Share:
     work_night: WorkNight
     now: datetime | None
     problems: frozenset[str]
+    telling: bool
 
 
 class Here:
@@ -105,6 +113,10 @@ class Here:
 
 def work_share(share: Share) -> Account:
     """Work the nights of some series, and return the account of them."""
+    hide_environment(os.environ)
+    hide_settings(share.settings.model_dump())
+    if share.telling and not is_telling():
+        tell_parent(STANDARD_OUTPUT)
     account = Account(problems=dict.fromkeys(share.problems, ""))
     clock = system_clock if share.now is None else partial(_same, share.now)
     with open_ledger(share.settings.database_url()) as ledger:
@@ -168,7 +180,7 @@ def _shares(
         if nights:
             yield Share(
                 job.settings, job.registry.places, nights, work_night, now,
-                frozenset(account.problems),
+                frozenset(account.problems), is_telling(),
             )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from forecaster.errors import LedgerError
 from forecaster.ledger.engine import WRITER_LOCK, shown
@@ -32,6 +32,13 @@ HOLDER = """
     WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
       AND lock.classid = :first AND lock.objid = :second
       AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+
+
+MINE = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = pg_backend_pid()
+      AND classid = :first AND objid = :second
     """
 
 
@@ -64,6 +71,13 @@ class AdvisoryLock:
         sign = f"forecaster {me.what.replace(' ', '_')} {me.pid} {me.since} {me.host}"
         self._ask("SELECT set_config('application_name', :sign, false)", sign=sign[:63])
         return bool(self._ask("SELECT pg_try_advisory_lock(:first, :second)", **self._keys))
+
+    def is_held(self) -> bool:
+        """Say whether it is still this process's: it ends with the connection."""
+        try:
+            return bool(self._ask(MINE, **self._keys))
+        except (LedgerError, SQLAlchemyError):
+            return False
 
     def holder(self) -> Holder | None:
         """Return who has it, None if it is free."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, literal, update
@@ -33,8 +33,17 @@ def interrupt(ledger: Ledger, now: datetime, code: str, reason: str) -> None:
         connection.execute(update(run).where(running).values(changes))
 
 
-def begin(ledger: Ledger, runs: Collection[int], now: datetime) -> None:
-    """Note one more attempt at each of these runs."""
+def begin(
+    ledger: Ledger, runs: Collection[int], now: datetime, *, late_after: timedelta | None = None
+) -> None:
+    """Note one more attempt at each of these runs.
+
+    Args:
+        ledger: where to.
+        runs: their ids.
+        now: when it begins.
+        late_after: how long after it was due a run is late that is begun for the first time now.
+    """
     changes: dict[str, Any] = {
         "state": "running",
         "started_at": func.coalesce(run.c.started_at, literal(now, Moment)),
@@ -42,9 +51,13 @@ def begin(ledger: Ledger, runs: Collection[int], now: datetime) -> None:
         "next_attempt_at": None,
         "attempts": run.c.attempts + 1,
     }
+    overslept = run.c.started_at.is_(None) & (run.c.due_at < now - (late_after or timedelta()))
     with ledger.writing() as connection:
         for part in parts(sorted(runs)):
-            connection.execute(update(run).where(run.c.id.in_(part)).values(changes))
+            mine = update(run).where(run.c.id.in_(part))
+            if late_after is not None:
+                connection.execute(mine.where(overslept).values(late=True))
+            connection.execute(mine.values(changes))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,33 @@ def untold(holder: Holder | None) -> None:
     """Tell nobody of whom is waited for."""
 
 
+class Claim:
+    """A lock that is held; None where the database is this process's alone."""
+
+    def __init__(self, url: URL, name: Name, me: Holder, lock: Lock | None) -> None:
+        self._url, self._name, self._me, self._lock = url, name, me, lock
+
+    def renew(self) -> None:
+        """Take the lock again if it was lost: its file was removed, or its connection has ended.
+
+        Raises:
+            LedgerError: somebody else has it by now (code "busy"), or the database is not there.
+        """
+        if self._lock is None or self._lock.is_held():
+            return
+        self._lock.close()
+        fresh = _open(self._url, self._name, create=True)
+        if fresh is not None and not fresh.take(self._me):
+            with closing(fresh):
+                raise _busy(self._url, self._name, fresh.holder())
+        self._lock = fresh
+
+    def close(self) -> None:
+        """Give it back."""
+        if self._lock is not None:
+            self._lock.close()
+
+
 @contextmanager
 def claim(
     ledger_url: str | URL,
@@ -37,7 +64,7 @@ def claim(
     what: str,
     wait: bool,
     waiting: Callable[[Holder | None], None] = untold,
-) -> Iterator[None]:
+) -> Iterator[Claim]:
     """Hold a lock; it ends with this process at the latest, whatever ends it.
 
     Args:
@@ -52,17 +79,14 @@ def claim(
     """
     url = _parsed(ledger_url)
     lock = _open(url, name, create=True)
-    if lock is None:  # in memory: the database is this process's alone
-        yield
-        return
-    with closing(lock):
-        now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00")
-        me = Holder(os.getpid(), socket.gethostname(), now, what)
-        if wait:
+    now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+    me = Holder(os.getpid(), socket.gethostname(), now, what)
+    with closing(Claim(url, name, me, lock)) as held:
+        if lock is not None and wait:
             _wait(lock, me, waiting)
-        elif not lock.take(me):
+        elif lock is not None and not lock.take(me):
             raise _busy(url, name, lock.holder())
-        yield
+        yield held
 
 
 def holder(ledger_url: str | URL, name: Name) -> Holder | None:
@@ -83,7 +107,7 @@ def _parsed(url: str | URL) -> URL:
 
 
 def _open(url: URL, name: Name, *, create: bool) -> Lock | None:
-    """Return a lock to take, or only to look at; None where there is none."""
+    """Return a lock to take, or only to look at; None where there is none, as in memory."""
     if url.get_backend_name() != "sqlite":
         return AdvisoryLock(url, name)
     database = sqlite_file(url)

@@ -62,6 +62,9 @@ class Lock(Protocol):
     def take(self, me: Holder) -> bool:
         """Take it unless somebody has it."""
 
+    def is_held(self) -> bool:
+        """Say whether it is still this process's, which has taken it."""
+
     def holder(self) -> Holder | None:
         """Return who has it, None if it is free."""
 
@@ -134,6 +137,13 @@ class FileLock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, json.dumps(asdict(me)).encode(), 0)
         return True
+
+    def is_held(self) -> bool:
+        """Say whether it is still this process's: whoever removed the file has freed the name."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False
 
     def holder(self) -> Holder | None:
         """Return who has it, None if it is free."""

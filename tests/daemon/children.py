@@ -1,5 +1,6 @@
 """A child under test: what it said, how it ended, and what is left of it."""
 
+import os
 import queue
 import sys
 import time
@@ -79,6 +80,17 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
         return "gone"
+
+
+def offspring() -> set[int]:
+    """Return this process's children, those too that have ended and were not waited for."""
+    found = set()
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                parent = int((path / "stat").read_text().rpartition(") ")[2].split()[1])
+                found |= {int(path.name)} if parent == os.getpid() else set()
+    return found
 
 
 def dies(pid: int) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event
 
 from forecaster.config import Settings
 from forecaster.daemon.child import Ending, Errand
+from forecaster.daemon.rules import Rules
 from forecaster.daemon.watch import Watch
 from forecaster.errors import ForecasterError
 from forecaster.ledger import Ledger, open_ledger
@@ -79,8 +80,7 @@ class Machine:
         self.halt()
         self.ledger = open_ledger(self.settings.database_url(), create=True)
         self.watch = Watch(
-            lambda: self.settings,
-            self.settings,
+            Rules(lambda: self.settings, self.settings),
             self.ledger,
             self.start,
             self.world.clock,

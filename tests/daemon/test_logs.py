@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster import masking
-from forecaster.errors import ConfigError, ForecasterError
+from forecaster.errors import ForecasterError
 from forecaster.logfile import KEPT, LogFile
 from forecaster.logs import (
     LOG,
@@ -314,7 +314,8 @@ class TestFile:
         assert capsys.readouterr().err == ""
 
     def test_a_place_that_cannot_be_written_is_refused_at_the_start(self, tmp_path: Path) -> None:
-        """A log below a file is a wrong setting, told in one line."""
+        """A log below a file is refused in one line; a disk may be there at the next start."""
         (tmp_path / "file").touch()
-        with pytest.raises(ConfigError, match="cannot write log"):
+        with pytest.raises(ForecasterError, match="cannot write log") as caught:
             start_logging(tmp_path / "file" / "log", 1, stream=sys.stderr, terminal=True)
+        assert caught.value.exit_code == 1

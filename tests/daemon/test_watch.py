@@ -18,6 +18,7 @@ from sqlalchemy import insert, update
 from forecaster.config import load_settings
 from forecaster.daemon.child import Ending, Errand
 from forecaster.daemon.notify import Notifier
+from forecaster.daemon.rules import Rules
 from forecaster.daemon.serve import _scheduler
 from forecaster.daemon.watch import Watch
 from forecaster.errors import ConfigError, LedgerError
@@ -57,7 +58,7 @@ class Desk:
 
     def hire(self) -> Watch:
         """Return a mind that has seen nothing yet."""
-        return Watch(self.load, self.load(), self.ledger, self.start, self.world.clock)
+        return Watch(Rules(self.load, self.load()), self.ledger, self.start, self.world.clock)
 
     def load(self) -> Any:
         """Read the configuration."""
@@ -487,7 +488,7 @@ class TestTrouble:
     def test_a_configuration_that_raises(self, desk: Desk, error: Exception) -> None:
         """Whatever reading it does, no exception leaves the tick."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(desk.watch, "load", lambda: raised(error))
+            patch.setattr(desk.watch.rules, "_load", lambda: raised(error))
             desk.tick()
         assert desk.tick(MINUTE)
         assert len(desk.started) == 1

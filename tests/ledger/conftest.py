@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import MetaData, NullPool, create_engine, text
 from sqlalchemy.engine import URL
 
 from forecaster.ledger import Ledger, Series, open_ledger
@@ -153,9 +153,14 @@ def from_metadata(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) 
         url = f"sqlite:///{tmp_path / 'metadata.db'}"
     else:
         url = request.getfixturevalue("postgresql").create()
+    # Of a copy: references of tables that refer to each other are added to PostgreSQL's later, and
+    # SQLAlchemy notes at the constraint itself that no CREATE TABLE shall name it any more.
+    copied = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        table.to_metadata(copied)
     engine = make_engine(parse_url(url))
     with engine.begin() as connection:
-        metadata.create_all(connection)
+        copied.create_all(connection)
         yield shape(connection)
     engine.dispose()
 

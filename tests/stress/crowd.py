@@ -7,25 +7,36 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable, Generator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
 from forecaster.cli import cli
 from forecaster.config import load_settings
-from forecaster.job.context import open_job
-from forecaster.job.run import run
+from forecaster.daemon.child import Child, Ending, Errand
+from forecaster.daemon.rules import Rules
+from forecaster.daemon.watch import Watch
 from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.claim import claim
 from forecaster.ledger.history import read_view
 from forecaster.ledger.query import read_only_query
 from forecaster.ledger.schema import model_version
 
-Work = Iterator[Callable[[], object]]
+Work = Generator[Callable[[], object]]
 FIRST = date(2024, 1, 1)
-PAUSE = 0.02
-"""Seconds between two questions of a reader: people and programs that never pause are none."""
+PAUSES = {"asking": 0.02, "watching": 0.05}
+"""Seconds between two questions of a reader: people and programs that never pause are none. And
+between two ticks of the daemon, which takes a thousand times as long.
+"""
+STARTS = 0.5
+"""Seconds between two commands of a writer, each of which is a process of its own elsewhere."""
+WRONG: list[str] = []
+"""What has gone wrong."""
+STANDIN = Path(__file__).parents[1] / "daemon" / "standin.py"
 
 
 def command(*args: str) -> Callable[[], None]:
@@ -39,6 +50,12 @@ def command(*args: str) -> Callable[[], None]:
                 raise RuntimeError(f"{args}: exit code {end.code}") from None
 
     return do
+
+
+def clock() -> datetime:
+    """Return the time on the clock that the environment tells of."""
+    real, said, speed = (float(each) for each in os.environ["CLOCK"].split())
+    return datetime.fromtimestamp(said, UTC) + timedelta(seconds=(time.time() - real) * speed)
 
 
 def weekday(number: int) -> date:
@@ -58,18 +75,41 @@ def longer(file: Path) -> None:
     unfinished.replace(file)
 
 
-def nights(folder: Path) -> Work:
-    """One more session's prices, then the whole job: as the daemon's child, without end."""
+def watching(folder: Path) -> Work:
+    """The daemon's mind, whose children work the nights of a clock that runs ahead."""
+    url = f"sqlite:///{folder / 'forecaster.db'}"
+    load = partial(load_settings, folder / "config.toml", environ={})
+    with claim(url, "daemon", what="daemon", wait=False), open_ledger(url) as ledger:
+        watch = Watch(Rules(load, load().resolved()), ledger, start_child, clock)
 
-    def work() -> None:
-        for symbol in "AB":
-            longer(folder / f"{symbol}.csv")
-        with open_job(load_settings(folder / "config.toml", environ={})) as job:
-            summary = run(job)
-        assert summary.status == "done", summary.problems
+        def tick() -> None:
+            if not watch.tick() or watch.troubles:
+                raise RuntimeError(watch.troubles)
 
-    while True:
-        yield work
+        try:
+            while True:
+                yield tick
+        finally:
+            watch.stopping = True
+            if watch.child is not None:
+                watch.child.stop(within=10)
+
+
+def start_child(errand: Errand, ended: Callable[[Ending], None]) -> Child:
+    """Start a child as the daemon does, but on its clock; what is wrong with it is told."""
+
+    def told(ending: Ending) -> None:
+        if ending.how not in ("done", "busy", "stopped"):
+            WRONG.append(f"a child: {ending.how}: {ending.reason}")
+        ended(ending)
+
+    def relay(line: dict[str, Any]) -> None:
+        trouble = line["level"] in ("ERROR", "CRITICAL")
+        if trouble and line.get("code") != "busy":  # a backfill was faster
+            WRONG.append(f"a child: {line['message']}")
+
+    command = [sys.executable, str(STANDIN), "night"]
+    return Child(errand, relay=relay, ended=told, deadline=60.0, command=command)
 
 
 def pausing(_: Path) -> Work:
@@ -136,7 +176,7 @@ def asked(ledger: Ledger, statement: str) -> object:
 
 
 ROLES = {
-    "nights": nights, "pausing": pausing, "importing": importing, "pinning": pinning,
+    "watching": watching, "pausing": pausing, "importing": importing, "pinning": pinning,
     "backfilling": backfilling, "asking": asking,
 }  # fmt: skip
 
@@ -150,7 +190,7 @@ def main(folder: Path, role: str, seconds: float) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.write(told, b"ready\n")
     sys.stdin.readline()
-    took, wrong = [], []
+    took = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         do = next(work)
@@ -158,11 +198,11 @@ def main(folder: Path, role: str, seconds: float) -> None:
         try:
             do()
         except Exception as error:  # noqa: BLE001  what went wrong is what is asked
-            wrong.append(f"{type(error).__name__}: {error}")
+            WRONG.append(f"{type(error).__name__}: {error}")
         took.append(time.perf_counter() - start)
-        if role == "asking":
-            time.sleep(PAUSE)
-    os.write(told, json.dumps({"role": role, "took": took, "wrong": wrong}).encode() + b"\n")
+        time.sleep(PAUSES.get(role, STARTS))
+    work.close()
+    os.write(told, json.dumps({"role": role, "took": took, "wrong": WRONG}).encode() + b"\n")
 
 
 if __name__ == "__main__":
