@@ -32,12 +32,7 @@ from forecaster.cli import (
 from forecaster.cli.failures import Foreseeable, abandon_output, explained
 from forecaster.cli.invocation import Invocation, called_as, warn
 from forecaster.logs import LOG, VerboseLines, show_unforeseen
-
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-
-SELDOM = (100_000, 20, 10)
-"""How often cycles of garbage are looked for. Modules and a night's values live to the end: by
-Python's own numbers the search takes a third of a night in which no model is trained."""
+from forecaster.process import BLAS_THREADS, collect_seldom
 
 
 class CommandLine(click.Group):
@@ -128,7 +123,7 @@ def main() -> None:
     # What is written is the owner's alone: database, locks, backups, logs, report, exports.
     os.umask(0o077)
     sys.excepthook = show_unforeseen
-    gc.set_threshold(*SELDOM)
+    collect_seldom()
     # Nor is what is left at the end searched: 0.4 s after a night of 500 series.
     atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):

@@ -60,7 +60,7 @@ def _state(pulse: Pulse | None, held: Holder | None, now: datetime) -> tuple[str
             f"the daemon, process {pulse.pid} on {pulse.host}, died after"
             f" {pulse.ticked_at:%Y-%m-%d %H:%M} UTC; start it again: forecaster daemon"
         )
-    if now - pulse.ticked_at > SILENT:
+    if abs(now - pulse.ticked_at) > SILENT:  # the clock may have gone back since
         return "silent", (
             f"the daemon, {held}, has not looked at the schedule since"
             f" {pulse.ticked_at:%Y-%m-%d %H:%M} UTC; see its log, and restart it"

@@ -15,13 +15,13 @@ from typing import IO, Any
 from forecaster.daemon.ending import Ending, How, by_itself, meant
 from forecaster.daemon.errand import Errand, write_errand
 from forecaster.daemon.lines import Lines, understood, wrapped
+from forecaster.process import BLAS_THREADS
 
 __all__ = ["Child", "Ending", "Errand"]
 
 # Only from the installed program: what lies in the working folder is nobody's code.
 COMMAND = (sys.executable, "-P", "-m", "forecaster.daemon.night")
 
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 NOT_ITS_BUSINESS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 ANSWERS = 4

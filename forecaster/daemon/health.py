@@ -1,6 +1,5 @@
 """Whether everything is as it should be, and if not, what is wrong."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,19 +7,16 @@ from typing import Any
 
 from forecaster.config import Settings
 from forecaster.daemon.alive import NAMED, OVERDUE, Findings, check_daemon, moment_text
+from forecaster.daemon.storage import room
 from forecaster.errors import ForecasterError, LedgerError
 from forecaster.job.schedule import Arrivals, sessions_due, workable
 from forecaster.ledger import Ledger
 from forecaster.ledger.engine import parse_url, shown
-from forecaster.ledger.files import size_of
 from forecaster.ledger.locks import sqlite_file
 from forecaster.ledger.schema import HEAD
 from forecaster.ledger.vitals import behind, last_done, last_finished, measure, quick_check
 from forecaster.logfile import escaped
 from forecaster.market import Calendars
-
-SPARE = 256_000_000
-"""Bytes that a disk should have left at the least; and always as many as a backup takes."""
 
 LARGEST_WAL = 1 << 26
 """Bytes of SQLite's write-ahead log, which the ledger has SQLite cut to as much."""
@@ -102,8 +98,7 @@ def _disk(settings: Settings) -> Findings:
     file = sqlite_file(url) if url.get_backend_name() == "sqlite" else None
     if file is None or not file.parent.exists():
         return None, []
-    free = shutil.disk_usage(file.parent).free
-    needed = max(SPARE, size_of(file))
+    free, needed = room(file)
     problems = []
     if free < needed:
         problems.append(

@@ -6,7 +6,6 @@ daemon, whatever ends that.
 
 import errno
 import faulthandler
-import gc
 import os
 import resource
 import signal
@@ -26,11 +25,9 @@ from forecaster.daemon.errand import (
 )
 from forecaster.errors import ConfigError, ForecasterError
 from forecaster.logs import LOG, tell_parent
+from forecaster.process import collect_seldom
 
 PR_SET_PDEATHSIG = 1
-
-SELDOM = (100_000, 20, 10)
-"""How often cycles of garbage are looked for, as on the command line."""
 
 
 def main() -> int:
@@ -45,7 +42,7 @@ def main() -> int:
         return FAILED  # it went before it could be listened to
     Thread(target=_watch, args=(lifeline,), daemon=True).start()
     _limit_memory(errand.settings.daemon.memory)
-    gc.set_threshold(*SELDOM)
+    collect_seldom()
     tell_parent(output)
     return _attempt(errand)
 

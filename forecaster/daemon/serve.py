@@ -27,7 +27,7 @@ from forecaster.ledger.pulse import beat
 from forecaster.logs import LOG, relay, start_logging
 
 if TYPE_CHECKING:
-    from apscheduler.schedulers.blocking import BlockingScheduler
+    from forecaster.daemon.steady import SteadyScheduler
 
 TICK = 60
 """Seconds from one look at the schedule to the next."""
@@ -120,18 +120,20 @@ def _open_endpoint(held: ExitStack, watch: Watch) -> None:
     LOG.info("answering on http://127.0.0.1:%s", endpoint.port)
 
 
-def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingScheduler":
+def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "SteadyScheduler":
     """Return the scheduler: in memory, one job, never skipped for being late, never twice."""
     from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: PLC0415  only daemons need it
     from apscheduler.jobstores.memory import MemoryJobStore  # noqa: PLC0415
-    from apscheduler.schedulers.blocking import BlockingScheduler  # noqa: PLC0415
+
+    from forecaster.daemon.steady import SteadyScheduler  # noqa: PLC0415
 
     def tick() -> None:
         if watch.tick():
             notifier.watchdog()
         notifier.status("; ".join(watch.troubles.values()) or "all is well")
 
-    scheduler = BlockingScheduler(
+    scheduler = SteadyScheduler(
+        every,
         timezone="UTC",
         jobstores={"default": MemoryJobStore()},
         executors={"default": ThreadPoolExecutor(1)},
@@ -142,7 +144,7 @@ def _scheduler(watch: Watch, notifier: Notifier, every: float) -> "BlockingSched
     return scheduler
 
 
-def _end_on_signals(scheduler: "BlockingScheduler") -> None:
+def _end_on_signals(scheduler: "SteadyScheduler") -> None:
     """End the scheduler at SIGTERM and SIGINT."""
 
     def end() -> None:

@@ -18,8 +18,8 @@ REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "gluster", "lustre"
 """How names of file systems begin whose locks or shared memory SQLite cannot rely on."""
 MOUNTS = Path("/proc/mounts")
 """What Linux lists as mounted."""
-ROOM = 64 << 20
-"""Bytes that are wanted free on the database's disk, at least."""
+ROOM = 256_000_000
+"""Bytes that the database's disk should have left at the least."""
 LOCKS = ("run", "daemon")
 
 
@@ -79,13 +79,16 @@ def space(patient: Patient) -> str:
     """Room for the database to grow, and for a copy of it."""
     if patient.database is None:
         return "a server's"
-    path = patient.database
-    size = size_of(path)
-    free = shutil.disk_usage(path.parent).free
-    told = f"{free >> 20:,} MB free, the database has {size >> 20:,} MB"
-    if free < max(ROOM, 3 * size):
-        raise Unfit(f"{told}: a backup and an upgrade need room for copies")
+    free, wanted = room(patient.database)
+    told = f"{free / 1e6:,.0f} MB free"
+    if free < wanted:
+        raise Unfit(f"{told}, it should be {wanted / 1e6:,.0f} MB: free some space")
     return told
+
+
+def room(database: Path) -> tuple[int, int]:
+    """Return the bytes that a database's disk has left, and should have: a copy's at least."""
+    return shutil.disk_usage(database.parent).free, max(ROOM, size_of(database))
 
 
 def file_modes(patient: Patient) -> str:

@@ -14,7 +14,7 @@ from forecaster.config import Settings
 from forecaster.hooks import Executor, Registry, build_registry
 from forecaster.ledger import Ledger, Stamp, open_ledger
 from forecaster.ledger.check import require_whole
-from forecaster.ledger.claim import claim
+from forecaster.ledger.claim import claim, untold
 from forecaster.ledger.locks import Holder
 from forecaster.market import Calendars
 
@@ -28,10 +28,6 @@ class Progress(Protocol):
 
 def silent(what: str, done: int, total: int) -> None:
     """Show no progress."""
-
-
-def patient(holder: Holder | None) -> None:
-    """Wait for another process without a word."""
 
 
 def system_clock() -> datetime:
@@ -48,7 +44,7 @@ class Job:
     registry: Registry
     clock: Callable[[], datetime] = system_clock
     progress: Progress = field(default=silent)
-    waiting: Callable[[Holder | None], None] = field(default=patient)
+    waiting: Callable[[Holder | None], None] = field(default=untold)
     avoid: frozenset[str] = frozenset()
 
     @cached_property
