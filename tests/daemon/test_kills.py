@@ -170,6 +170,28 @@ class Shelf:
         environ |= fake_clock(BEGINNING)
         return self.nursery.start("command", self.markets.folder, "db", *words, **environ).wait()
 
+    def kill(self) -> None:
+        """Give it, and have it die at its failpoint."""
+        name = self.point.name
+        assert self.give(FAILPOINT=name) == -signal.SIGKILL
+        assert (self.markets.folder / NOTED).read_text() == f"{name}\n"
+
+    def require_whole(self) -> list[list[tuple[Any, ...]]]:
+        """Demand that each file has what was stored, or what was wanted; return these."""
+        wanted = [self.stored]
+        if self.point.scene == "restore":
+            wanted.append(self.content(self.copy))
+        assert self.content() in wanted
+        assert self.markets.is_free("daemon")
+        assert self.markets.is_free("run")
+        assert all(self.content(each) in wanted for each in copies(self.markets.folder))
+        return wanted
+
+    def copies_of_stored(self) -> list[Path]:
+        """Return the copies that have what was stored."""
+        every = copies(self.markets.folder)
+        return [each for each in every if self.content(each) == self.stored]
+
     def content(self, path: Path | None = None) -> list[tuple[Any, ...]]:
         """Return the forecasts in a database that is whole."""
         with closing(sqlite3.connect(path or self.markets.database)) as connection:
@@ -184,18 +206,11 @@ def test_a_command_that_is_killed_leaves_whole_files(
 ) -> None:
     """The database is as it was or as it is to be, a copy is whole or not there; again it works."""
     shelf = Shelf(NAMED[name], nursery, templates, tmp_path / "markets")
-    assert shelf.give(FAILPOINT=name) == -signal.SIGKILL
-    assert (shelf.markets.folder / NOTED).read_text() == f"{name}\n"
-    wanted = [shelf.stored]
-    if shelf.point.scene == "restore":
-        wanted.append(shelf.content(shelf.copy))
-    assert shelf.content() in wanted
-    assert shelf.markets.is_free("daemon")
-    assert shelf.markets.is_free("run")
-    assert all(shelf.content(each) in wanted for each in copies(shelf.markets.folder))
+    shelf.kill()
+    wanted = shelf.require_whole()
     assert shelf.give() == 0
     assert shelf.content() == wanted[-1]
-    assert [each for each in copies(shelf.markets.folder) if shelf.content(each) == shelf.stored]
+    assert shelf.copies_of_stored()
 
 
 def copies(folder: Path) -> list[Path]:
@@ -246,3 +261,18 @@ def test_killed_at_a_failpoint_ten_times(
         scene.end(scene.kill(1 + k % often))
         assert scene.is_done()
         shutil.rmtree(scene.markets.folder)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_killed_ten_times(
+    tmp_path: Path, nursery: Nursery, templates: Templates, name: str
+) -> None:
+    """Likewise, each time in a folder of its own."""
+    for k in range(10):
+        shelf = Shelf(NAMED[name], nursery, templates, tmp_path / str(k))
+        shelf.kill()
+        wanted = shelf.require_whole()
+        assert shelf.give() == 0
+        assert shelf.content() == wanted[-1]
+        shutil.rmtree(shelf.markets.folder)
