@@ -17,12 +17,12 @@ from forecaster import __version__
 from forecaster.config import Settings
 from forecaster.daemon.child import Ending, Errand
 from forecaster.daemon.rules import Rules
+from forecaster.daemon.setbacks import Setbacks, blamed
 from forecaster.errors import ConfigError, ForecasterError, LedgerError
 from forecaster.job.schedule import (
     LADDER,
     LATE,
     Arrivals,
-    next_attempt,
     sessions_due,
     take_off,
     unknown_series,
@@ -32,7 +32,7 @@ from forecaster.ledger import Ledger
 from forecaster.ledger.attempts import give_back, reopen, spare
 from forecaster.ledger.claim import holder
 from forecaster.ledger.pulse import Pulse, beat, read_pulse
-from forecaster.ledger.runs import DIED, Run, open_runs, put_on_schedule
+from forecaster.ledger.runs import Run, open_runs, put_on_schedule
 from forecaster.logs import LOG
 from forecaster.market import Calendars
 
@@ -41,10 +41,6 @@ OVER_BY_NOW = ("ledger", "schedule", "tick")
 
 STEP = timedelta(days=1)
 """By which the clock may lag behind what the ledger says without anybody being told."""
-
-
-HUNG = timedelta(hours=1)
-"""For which a source is not asked at which a child has hung."""
 
 
 class Working(Protocol):
@@ -75,12 +71,10 @@ class Watch:
         renew: makes sure that this is still the only daemon, or raises LedgerError.
         pulse: what it last said of itself.
         child: at work, or the last one.
-        hung: sources that are not asked, and until when.
+        setbacks: what is remembered of children that ended badly.
         changed: what is known has, so that what did not end well is to be tried again.
         stopping: nothing is begun any more.
         strangers: when series that never had a bar are asked for again, and how often they were.
-        suspect: a source at which a child ended.
-        spent: runs that had an attempt after their last one, at which nothing foreign is called.
     """
 
     rules: Rules
@@ -93,11 +87,9 @@ class Watch:
     child: Working | None = None
     strangers: tuple[datetime, int] | None = None
     troubles: dict[str, str] = field(default_factory=dict)
-    hung: dict[str, datetime] = field(default_factory=dict)
+    setbacks: Setbacks = field(default_factory=Setbacks)
     changed: bool = False
     stopping: bool = False
-    spent: set[int] = field(default_factory=set)
-    suspect: str = ""
     _lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
@@ -160,7 +152,7 @@ class Watch:
         if (due or self._has_strangers(now)) and not self._is_busy():
             calendars = tuple(sorted(due))
             LOG.info("beginning", extra={"calendars": list(calendars)})
-            errand = Errand(self.settings, calendars, self.plugins, self._avoided(now))
+            errand = Errand(self.settings, calendars, self.plugins, self.setbacks.avoided(now))
             self.child = self.start(errand, partial(self.ended, errand))
 
     def _arrivals(self, now: datetime) -> Arrivals:
@@ -196,17 +188,12 @@ class Watch:
             LOG.info("waiting for %s", found)
         return found is not None
 
-    def _avoided(self, now: datetime) -> tuple[str, ...]:
-        """Return the sources at which a child hung not long ago: the others have their turn."""
-        hung = self.hung.items()
-        self.hung = {name: until for name, until in hung if now < until <= now + HUNG}
-        return tuple(self.hung)
-
     def ended(self, errand: Errand, ending: Ending) -> None:
         """Note how a child ended; what it could not say itself is said for it."""
         LOG.info("ended: %s", ending.how, extra={"seconds": round(ending.seconds, 3)})
         if ending.how == "done":
             self.rules.prove(errand.settings)
+            self.setbacks.suspect = ""
         if ending.how in ("done", "busy", "stopped"):
             return
         with self._lock:
@@ -225,43 +212,25 @@ class Watch:
             if self.rules.go_back(errand.settings, why):
                 self._trouble("configuration", why)
                 return  # the runs are open, and have their turn by the settings of before
-        self._suspect(ending, now)
+        self.setbacks.note(ending, now)
         mine = [
             one
             for one in open_runs(self.ledger)
             if one.calendar in (errand.calendars or ()) and (one.has_begun or one.is_due(now))
         ]
-        # The session that it was at work on, if it had come so far: the others had no part in it.
-        where = ending.last.get("run")
-        blamed = [one for one in mine if f"{one.calendar} {one.session}" == where] or mine
-        moments = {one: self._again(one, now, ending) for one in blamed}
+        guilty = blamed(mine, ending)
+        moments = {one: self._again(one, ending, now) for one in guilty}
         together = min((each for each in moments.values() if each), default=None)
         for one in mine:
-            if one in blamed:
+            if one in guilty:
                 again = together if moments[one] else None
                 give_back(self.ledger, one, now, ending.how, ending.reason, again)
             elif one.has_begun:
                 spare(self.ledger, one, now)
 
-    def _suspect(self, ending: Ending, now: datetime) -> None:
-        """Leave the source alone at which a child hung, or ended twice: once may be chance."""
-        asked = ending.last.get("series", "") if ending.last.get("stage") == "pull" else ""
-        source, before = asked.partition(" ")[0], self.suspect
-        self.suspect = source if ending.how in DIED else ""
-        if source and (ending.how == "deadline" or self.suspect == before):
-            self.hung[source] = now + HUNG
-
-    def _again(self, one: Run, now: datetime, ending: Ending) -> datetime | None:
-        begun = one.attempts - one.has_begun
-        if ending.how == "killed" and not begun:
-            return now  # once it is chance, and later sessions build on this one
+    def _again(self, one: Run, ending: Ending, now: datetime) -> datetime | None:
         calendar = self.calendars.get(one.calendar)
-        before = replace(one, attempts=begun)
-        again = next_attempt(before, self.settings, calendar, now, not_before=now)
-        if again is None and one.id not in self.spent and ending.how in DIED:
-            self.spent.add(one.id)
-            return now  # so that what was never said is said without what ended the process
-        return again
+        return self.setbacks.again(one, ending, self.settings, calendar, now)
 
     def _reload(self) -> None:
         """Take a changed configuration over; a bad one is refused, and the old stays in force."""
