@@ -197,11 +197,16 @@ class Child:
         """Return when it has taken too long: for one answer or night, or for all answers."""
         return min(self._progress + self._deadline, self._night + ANSWERS * self._deadline)
 
+    def _allowed(self) -> float:
+        """Return the seconds that are over at that moment."""
+        in_all = self._night + ANSWERS * self._deadline == self._ends_at()
+        return ANSWERS * self._deadline if in_all else self._deadline
+
     def _reason(self, how: How, code: int) -> str:
         match how:
             case "deadline":
                 where = " ".join(self._last.values()) or "nothing"
-                minutes = self._deadline / 60
+                minutes = self._allowed() / 60
                 return f"not done within {minutes:g} minutes, and ended; last heard of: {where}"
             case "stopped":
                 return "it was stopped before it was done"

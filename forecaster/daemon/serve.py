@@ -164,6 +164,7 @@ def _end(watch: Watch) -> None:
         child.stop(within=CHILD_ENDS)
     now = watch.clock()
     try:
+        watch.renew()  # what another daemon notes is left alone
         if broken_off:
             interrupt(watch.ledger, now, "stopped", "the daemon was stopped before it was done")
         beat(watch.ledger, replace(watch.pulse, stopped_at=now))

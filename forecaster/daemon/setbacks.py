@@ -38,7 +38,7 @@ class Setbacks:
         asked = ending.last.get("series", "") if ending.last.get("stage") == "pull" else ""
         source, before = asked.partition(" ")[0], self.suspect
         self.suspect = source if ending.how in DIED else ""
-        if source and (ending.how == "deadline" or self.suspect == before):
+        if source and (ending.how == "deadline" or before == self.suspect != ""):
             self.hung[source] = now + HUNG
 
     def again(

@@ -74,7 +74,8 @@ class Watch:
         setbacks: what is remembered of children that ended badly.
         changed: what is known has, so that what did not end well is to be tried again.
         stopping: nothing is begun any more.
-        strangers: when series that never had a bar are asked for again, and how often they were.
+        unknown: series that never had a bar.
+        strangers: when they are asked for again, and how often they were.
     """
 
     rules: Rules
@@ -85,6 +86,7 @@ class Watch:
     renew: Callable[[], None] = lambda: None
     pulse: Pulse = field(init=False)
     child: Working | None = None
+    unknown: frozenset[str] = frozenset()
     strangers: tuple[datetime, int] | None = None
     troubles: dict[str, str] = field(default_factory=dict)
     setbacks: Setbacks = field(default_factory=Setbacks)
@@ -171,9 +173,11 @@ class Watch:
 
     def _has_strangers(self, now: datetime) -> bool:
         """Return whether it is time to ask for series that never had a bar."""
-        if not unknown_series(self.ledger, self.settings):
-            # Tonight, which may have been over, may wait for a bar of theirs.
-            self.strangers, self.changed = None, self.changed or self.strangers is not None
+        before, self.unknown = self.unknown, frozenset(unknown_series(self.ledger, self.settings))
+        # Tonight, which may have been over, may wait for a bar of those that are none any more.
+        self.changed = self.changed or bool(before - self.unknown)
+        if not self.unknown:
+            self.strangers = None
             return False
         since, count = self.strangers or (now, 0)
         if now < since <= now + LADDER[-1]:  # if it is later, a clock was ahead

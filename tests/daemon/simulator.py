@@ -6,21 +6,33 @@ Only time is made up, and with it how a child ends.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
-from forecaster.config import Settings
+from forecaster.config import Settings, load_settings
 from forecaster.daemon.child import Ending, Errand
 from forecaster.daemon.rules import Rules
 from forecaster.daemon.watch import Watch
 from forecaster.errors import ForecasterError
 from forecaster.ledger import Ledger, open_ledger
+from forecaster.ledger.attempts import begin
+from forecaster.ledger.history import read_view
+from forecaster.ledger.pulse import read_pulse
+from forecaster.ledger.runs import open_runs
+
+from .standing import DUE, fill, settings_of
 
 SECOND, MINUTE, HOUR, DAY = (
     timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days")
 )
+
+NEW = '[[series]]\nsource = "feed"\nsymbol = "NEW"\n'
+"""A series more, which never had a bar."""
 
 Body = Callable[[Errand], Ending]
 """What a child does, and how that ends."""
@@ -116,6 +128,77 @@ class Machine:
                 child.ended(ending)
                 child.alive = False
         return well
+
+
+@dataclass
+class Desk:
+    """A daemon's mind, with a clock and children that a test holds in its hand.
+
+    Attributes:
+        folder: of the configuration.
+        ledger: that knows two series of New York's.
+        world: what time it is: just when Friday's session is due.
+        started: the children that were begun.
+    """
+
+    folder: Path
+    ledger: Ledger
+    world: World = field(default_factory=lambda: World(DUE))
+    started: list[Planned] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = self.hire()
+
+    def hire(self) -> Watch:
+        """Return a mind that has seen nothing yet."""
+        return Watch(Rules(self.load, self.load()), self.ledger, self.start, self.world.clock)
+
+    def load(self) -> Any:
+        """Read the configuration."""
+        return load_settings(self.folder / "config.toml", environ={})
+
+    def start(self, errand: Errand, ended: Callable[[Ending], None]) -> Planned:
+        """Begin a child that does nothing."""
+        self.started.append(Planned(errand, ended))
+        return self.started[-1]
+
+    def tick(self, after: timedelta = timedelta(0)) -> bool:
+        """Let time pass, and look."""
+        self.world.now += after
+        return self.watch.tick()
+
+    def end(self, how: str, reason: str = "", **last: str) -> None:
+        """End the newest child, which was last heard of there."""
+        self.started[-1].alive = False
+        self.started[-1].ended(replace(ending(how, reason), last=last))
+
+    def attempt(self) -> None:
+        """Let the newest child begin what it was started for."""
+        begin(self.ledger, [one.id for one in open_runs(self.ledger)], self.world.clock())
+
+    def problem(self) -> str:
+        """Return what needs a person, by the ledger."""
+        pulse = read_pulse(self.ledger)
+        assert pulse is not None
+        return pulse.problem
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return how runs stand, the oldest first."""
+        return read_view(self.ledger, "run_history", order=("session", "run_id")).as_dicts()
+
+
+@contextmanager
+def desk_in(folder: Path) -> Iterator[Desk]:
+    """Give a mind that has seen nothing yet, and whose ledger knows two series."""
+    settings = settings_of(folder)
+    with open_ledger(settings.database_url(), create=True) as ledger:
+        fill(ledger)
+        yield Desk(folder, ledger)
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: str = "ERROR") -> list[str]:
+    """Return what was logged."""
+    return [one.getMessage() for one in caplog.records if one.levelname == level]
 
 
 class Killed(BaseException):

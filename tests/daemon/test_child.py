@@ -11,7 +11,7 @@ import pytest
 
 from forecaster.config import Settings
 from forecaster.daemon import child as rooms
-from forecaster.daemon.child import Errand
+from forecaster.daemon.child import Ending, Errand
 from forecaster.daemon.lines import LONGEST, Lines
 
 from .children import Attended, dies, nothing, offspring, scripted, state
@@ -80,28 +80,72 @@ def test_what_it_leaves_behind_goes_with_it(tmp_path: Path) -> None:
     assert dies(grandchild)
 
 
+def paced(folder: Path, patch: pytest.MonkeyPatch, said: list[dict[str, str]]) -> Ending:
+    """Return how a child ends that says these lines.
+
+    Nine tenths of its deadline pass after each that says "next"; it ends by itself when it has been
+    looked at after the last of them.
+    """
+    last = sum(line["message"] == "next" for line in said)
+    go, heard, looks = folder / "go", [0], [0]
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            looks[0] += heard[0] >= last
+            if looks[0] == 3:
+                go.touch()
+            return time.monotonic() + 900 * heard[0]
+
+    def hear(line: dict[str, Any]) -> None:
+        heard[0] += line["message"] == "next"
+
+    patch.setattr(rooms, "time", Clock)
+    script = f"""
+import json, os, time
+for line in {said!r}: print(json.dumps(line), flush=True)
+while not os.path.exists({str(go)!r}): time.sleep(0.01)
+{END}
+"""
+    attended = Attended(nothing(folder), deadline=1000, command=scripted(script), heard=hear)
+    return attended.ending()
+
+
 @pytest.mark.parametrize(("event", "how"), [("night", "done"), ("other", "deadline")])
 def test_each_night_has_the_whole_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, how: str
 ) -> None:
     """Five nights that take nine tenths of the deadline each are done; without them it ends."""
-    passed = [0.0]
+    line = {"level": "INFO", "message": "next", "event": event}
+    assert paced(tmp_path, monkeypatch, [line] * 5).how == how
 
-    class Clock:
-        @staticmethod
-        def monotonic() -> float:
-            return time.monotonic() + passed[0]
 
-    def heard(line: dict[str, Any]) -> None:
-        if "event" in line and line["event"] == event:
-            passed[0] += 900
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        (["pull"] * 4, ""),
+        (["pull"] * 5, "not done within 66.6667 minutes"),
+        (["pull"] * 4 + ["night"] + ["pull"] * 3, ""),
+        (["pull"] * 4 + ["night"] + ["pull"] * 4, "not done within 66.6667 minutes"),
+        (["train"] * 2, "not done within 16.6667 minutes"),
+    ],
+)
+def test_all_answers_together_have_four_deadlines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[str], reason: str
+) -> None:
+    """Each question has the deadline of its own; all of them have four, as has the next night.
 
-    monkeypatch.setattr(rooms, "time", Clock)
-    line = json.dumps({"level": "INFO", "message": "night done", "event": event})
-    wait = "" if how == "done" else "import time; time.sleep(600)\n"
-    script = f"for _ in range(5): print({line!r}, flush=True)\n{wait}{END}"
-    attended = Attended(nothing(tmp_path), deadline=1000, command=scripted(script), heard=heard)
-    assert attended.ending().how == how
+    What is no question to a source does not begin the deadline anew.
+    """
+    said = []
+    for one in steps:
+        if one != "night":
+            said.append({"level": "INFO", "message": "begins", "event": "begin", "stage": one})
+        event = "night" if one == "night" else "answer"
+        said.append({"level": "INFO", "message": "next", "event": event})
+    ending = paced(tmp_path, monkeypatch, said)
+    assert ending.how == ("deadline" if reason else "done")
+    assert ending.reason.startswith(reason)
 
 
 @pytest.mark.parametrize("hang", ["a sleep", "deaf to everything"])

@@ -1,11 +1,9 @@
 """The daemon's mind: what it begins, what it makes of an end, and what it says of itself."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -15,97 +13,26 @@ from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED
 from apscheduler.jobstores.memory import MemoryJobStore
 from sqlalchemy import insert, update
 
-from forecaster.config import load_settings
-from forecaster.daemon.child import Ending, Errand
 from forecaster.daemon.notify import Notifier
-from forecaster.daemon.rules import Rules
 from forecaster.daemon.serve import _scheduler
 from forecaster.daemon.watch import Watch
 from forecaster.errors import ConfigError, LedgerError
-from forecaster.job.schedule import FEWEST, LADDER
-from forecaster.ledger import Ledger, open_ledger
-from forecaster.ledger.attempts import begin
+from forecaster.job.schedule import FEWEST
 from forecaster.ledger.claim import claim
-from forecaster.ledger.history import read_view
-from forecaster.ledger.pulse import read_pulse
 from forecaster.ledger.runs import open_runs
 from forecaster.ledger.schema import instrument, run
 
-from .simulator import HOUR, MINUTE, SECOND, Planned, World, ending
-from .standing import DUE, FRIDAY, MONDAY, THURSDAY, XNYS, fill, healthy_at, settings_of, work
+from .simulator import HOUR, MINUTE, NEW, SECOND, Desk, desk_in, ending, messages
+from .standing import DUE, FRIDAY, MONDAY, THURSDAY, XNYS, healthy_at, settings_of, work
 
 pytestmark = pytest.mark.usefixtures("no_disk")
-
-
-@dataclass
-class Desk:
-    """A daemon's mind, with a clock and children that a test holds in its hand.
-
-    Attributes:
-        folder: of the configuration.
-        ledger: that knows two series of New York's.
-        world: what time it is: just when Friday's session is due.
-        started: the children that were begun.
-    """
-
-    folder: Path
-    ledger: Ledger
-    world: World = field(default_factory=lambda: World(DUE))
-    started: list[Planned] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.watch = self.hire()
-
-    def hire(self) -> Watch:
-        """Return a mind that has seen nothing yet."""
-        return Watch(Rules(self.load, self.load()), self.ledger, self.start, self.world.clock)
-
-    def load(self) -> Any:
-        """Read the configuration."""
-        return load_settings(self.folder / "config.toml", environ={})
-
-    def start(self, errand: Errand, ended: Callable[[Ending], None]) -> Planned:
-        """Begin a child that does nothing."""
-        self.started.append(Planned(errand, ended))
-        return self.started[-1]
-
-    def tick(self, after: timedelta = timedelta(0)) -> bool:
-        """Let time pass, and look."""
-        self.world.now += after
-        return self.watch.tick()
-
-    def end(self, how: str, reason: str = "", **last: str) -> None:
-        """End the newest child, which was last heard of there."""
-        self.started[-1].alive = False
-        self.started[-1].ended(replace(ending(how, reason), last=last))
-
-    def attempt(self) -> None:
-        """Let the newest child begin what it was started for."""
-        begin(self.ledger, [one.id for one in open_runs(self.ledger)], self.world.clock())
-
-    def problem(self) -> str:
-        """Return what needs a person, by the ledger."""
-        pulse = read_pulse(self.ledger)
-        assert pulse is not None
-        return pulse.problem
-
-    def history(self) -> list[dict[str, Any]]:
-        """Return how runs stand, the oldest first."""
-        return read_view(self.ledger, "run_history", order=("session", "run_id")).as_dicts()
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A mind that has seen nothing yet."""
-    settings = settings_of(tmp_path)
-    with open_ledger(settings.database_url(), create=True) as ledger:
-        fill(ledger)
-        yield Desk(tmp_path, ledger)
-
-
-def messages(caplog: pytest.LogCaptureFixture, level: str = "ERROR") -> list[str]:
-    """Return what was logged."""
-    return [one.getMessage() for one in caplog.records if one.levelname == level]
+    with desk_in(tmp_path) as found:
+        yield found
 
 
 class TestDue:
@@ -221,6 +148,25 @@ class TestClock:
         desk.tick(MINUTE)
         assert desk.problem() == ""
 
+    def test_a_clock_that_went_back_while_nobody_looked(self, desk: Desk) -> None:
+        """A daemon that is started anew tells of it as well: the ledger knows how late it was."""
+        desk.tick()
+        desk.world.now -= timedelta(days=8)
+        desk.watch = desk.hire()
+        desk.tick()
+        assert desk.problem() == "the clock went back from 2026-11-20 23:00 to 2026-11-12 23:00 UTC"
+        desk.tick(MINUTE)
+        assert desk.problem() == ""
+
+    def test_a_start_after_a_downtime_is_no_such_trouble(self, desk: Desk) -> None:
+        """Nor is a clock that is behind by less than a day."""
+        desk.tick()
+        for passed in (timedelta(days=8), -23 * HOUR):
+            desk.world.now += passed
+            desk.watch = desk.hire()
+            desk.tick()
+            assert desk.problem() == ""
+
     def test_a_series_that_was_asked_for_by_such_a_clock(self, desk: Desk) -> None:
         """It is not left alone until that time comes again."""
         desk.tick()
@@ -229,103 +175,13 @@ class TestClock:
         desk.world.wrong = timedelta(days=7)
         with desk.ledger.writing() as connection:
             connection.execute(update(instrument).values(historical=True))  # nothing else is due
-        settings_of(desk.folder, TestConfiguration.NEW)
+        settings_of(desk.folder, NEW)
         desk.tick()
         desk.end("done")
         assert len(desk.started) == 2
         desk.world.wrong = timedelta(0)
         desk.tick(MINUTE)
         assert len(desk.started) == 3
-
-
-class TestConfiguration:
-    """A change is taken over at the next tick; what is wrong stays out."""
-
-    NEW = '[[series]]\nsource = "feed"\nsymbol = "NEW"\n'
-
-    def quiet(self, desk: Desk) -> None:
-        """Let nothing be due."""
-        desk.tick()
-        work(desk.ledger)
-        desk.end("done")
-
-    def test_a_new_series_is_asked_for(self, desk: Desk) -> None:
-        """At the next tick; and while it cannot be had seldom, and ever more so."""
-        self.quiet(desk)
-        settings_of(desk.folder, self.NEW)
-        asked = []
-        for minute in range(181):
-            before = len(desk.started)
-            desk.tick(MINUTE)
-            if len(desk.started) > before:
-                asked.append(minute)
-                desk.end("done")
-        waits = [b - a for a, b in pairwise(asked)]
-        assert asked[0] == 0
-        assert waits == sorted(waits)
-        assert len(asked) <= 8
-        assert max(waits) <= LADDER[-1] / MINUTE + 1
-
-    def test_a_new_series_waits_for_its_bar_like_any_other(self, desk: Desk) -> None:
-        """Tonight was over when it came, and is tried again for its bar."""
-        self.quiet(desk)
-        settings_of(desk.folder, self.NEW)
-        desk.tick()
-        fill(desk.ledger, ["NEW"])
-        work(desk.ledger, failing=["NEW"], status="deferred")
-        desk.end("done")
-        assert [one["state"] for one in desk.history()] == ["degraded"]
-        before = len(desk.started)
-        for _ in range(2):
-            desk.tick(MINUTE)
-        assert len(desk.started) == before + 1
-        assert desk.started[-1].errand.calendars == (XNYS,)
-
-    def test_a_bad_one_is_refused_once(self, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-        """It is told of once, stands in the pulse, and what was in force stays so."""
-        caplog.set_level("INFO", "forecaster")
-        before = desk.watch.settings
-        for _ in range(2):
-            settings_of(desk.folder)
-            caplog.clear()
-            (desk.folder / "config.toml").write_text("lookback = 3\n[modle]\n")
-            for _ in range(3):
-                assert desk.tick(MINUTE)
-            assert len(messages(caplog)) == 1
-            assert desk.watch.settings == before
-            assert "modle" in desk.problem() or "lookback" in desk.problem()
-            settings_of(desk.folder)
-            desk.tick(MINUTE)
-            assert desk.problem() == ""
-            assert len([one for one in messages(caplog, "INFO") if one.startswith("over: ")]) == 1
-
-    def test_a_file_that_is_gone(self, desk: Desk) -> None:
-        """What was in force stays so."""
-        (desk.folder / "config.toml").unlink()
-        assert desk.tick()
-        assert len(desk.started) == 1
-        assert "config.toml" in desk.problem()
-
-    def test_another_database_is_refused(self, desk: Desk) -> None:
-        """The daemon holds the lock of the one that it began with."""
-        path = desk.folder / "config.toml"
-        path.write_text(path.read_text().replace("ledger.db", "other.db"))
-        assert desk.tick()
-        assert "another database" in desk.problem()
-        assert desk.started[0].errand.settings.database_url().endswith("ledger.db")
-        assert not (desk.folder / "other.db").exists()
-
-    def test_the_next_child_works_by_the_new_one(self, desk: Desk) -> None:
-        """What did not end well is tried again at once."""
-        desk.tick()
-        desk.attempt()
-        desk.end("refused", "no such source")
-        desk.tick(SECOND)
-        assert len(desk.started) == 1
-        settings_of(desk.folder, "[model]\nlookback = 7\n")
-        desk.tick(SECOND)
-        assert len(desk.started) == 2
-        assert desk.started[1].errand.settings.model.lookback == 7
 
 
 class TestEnds:
@@ -572,3 +428,80 @@ def test_a_night_that_ends_its_child_holds_up_no_other(desk: Desk) -> None:
     others = [row for session, row in rows.items() if session != str(FRIDAY)]
     assert {(row["state"], row["attempts"]) for row in others} == {("interrupted", 0)}
     assert all(row["next_attempt_at"] is None for row in others)
+
+
+class TestSources:
+    """A source at which children end is left alone for a while, so that others have their turn."""
+
+    def end_at(self, desk: Desk, source: str, how: str = "killed", stage: str = "pull") -> None:
+        """Begin a child that ends so while it asks a source."""
+        count = len(desk.started)
+        desk.tick(MINUTE)
+        assert len(desk.started) == count + 1
+        desk.end(how, "gone", stage=stage, series=f"{source} AAA")
+
+    def avoided(self, desk: Desk, after: timedelta = MINUTE) -> tuple[str, ...]:
+        """Return what the next child does not ask, which then does nothing."""
+        count = len(desk.started)
+        desk.tick(after)
+        assert len(desk.started) == count + 1
+        desk.end("busy")
+        return desk.started[-1].errand.avoid
+
+    @pytest.mark.parametrize("how", ["killed", "memory"])
+    def test_two_ends_in_a_row(self, desk: Desk, how: str) -> None:
+        """Once may be chance; after the second it is left alone for an hour, and asked again."""
+        self.end_at(desk, "feed", how)
+        assert self.avoided(desk) == ()
+        self.end_at(desk, "feed", how)
+        for _ in range(3):
+            assert self.avoided(desk, 19 * MINUTE) == ("feed",)
+        assert self.avoided(desk, 4 * MINUTE) == ()
+
+    def test_a_source_at_which_a_child_hung(self, desk: Desk) -> None:
+        """Once is enough: it took the whole deadline. It is left alone for an hour as well."""
+        self.end_at(desk, "feed", "deadline")
+        assert self.avoided(desk) == ("feed",)
+        assert self.avoided(desk, 58 * MINUTE) == ("feed",)
+        assert self.avoided(desk, 2 * MINUTE) == ()
+
+    def test_another_source_in_between(self, desk: Desk) -> None:
+        """Two ends at two sources are chance; what lies behind them is told by the third."""
+        self.end_at(desk, "feed")
+        self.end_at(desk, "other")
+        desk.tick(3 * MINUTE)
+        assert desk.started[-1].errand.avoid == ()
+        desk.end("killed", "gone", stage="pull", series="feed AAA")
+        desk.tick(10 * MINUTE)
+        assert desk.started[-1].errand.avoid == ()
+        desk.end("killed", "gone", stage="pull", series="feed BBB")
+        desk.tick(timedelta(minutes=45))
+        assert desk.started[-1].errand.avoid == ("feed",)
+
+    def test_a_child_that_is_done_in_between(self, desk: Desk) -> None:
+        """A source that has answered meanwhile is no suspect any more."""
+        self.end_at(desk, "feed")
+        desk.tick(MINUTE)
+        work(desk.ledger)
+        desk.end("done")
+        desk.tick(timedelta(days=3))
+        desk.end("killed", "gone", stage="pull", series="feed AAA")
+        assert self.avoided(desk) == ()
+
+    def test_an_error_in_between(self, desk: Desk) -> None:
+        """A child that failed told why, by its exit code: no source has ended its process."""
+        for how in ("failed", "failed", "killed"):
+            self.end_at(desk, "feed", how)
+            desk.tick(10 * MINUTE)
+            assert desk.started[-1].errand.avoid == ()
+            desk.end("busy")
+
+    def test_an_end_that_is_no_sources_doing(self, desk: Desk) -> None:
+        """What ends a process while it trains makes no source a suspect, however often."""
+        for wait in (0, 3, 10):
+            desk.tick(wait * MINUTE)
+            assert desk.started[-1].errand.avoid == ()
+            desk.end("killed", "gone", stage="train", series="feed AAA")
+        desk.tick(45 * MINUTE)
+        assert len(desk.started) == 4
+        assert desk.started[-1].errand.avoid == ()

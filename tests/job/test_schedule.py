@@ -285,6 +285,48 @@ def test_a_run_begins_at_a_moment_like_any_other(venue: Venue) -> None:
     assert datetime.fromisoformat(text) == evening(DAYS[-1])
 
 
+def test_a_daemon_works_what_is_due_alone(venue: Venue) -> None:
+    """What waits for its next attempt goes on waiting; a person does not wait."""
+    venue.follow("A", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    venue.run(DUE, calendars=("XNYS",))
+    before = told(venue)
+    assert before[:2] == ("deferred", 1)
+    venue.trade("A", len(DAYS) + 1)
+    soon = DUE + timedelta(seconds=5)
+    venue.run(soon, calendars=("XNYS",))
+    assert told(venue) == before
+    query = "SELECT count(*) FROM forecast WHERE cutoff = ?"
+    assert venue.sql(query, str(COMING[0])) == [(0,)]
+    venue.run(soon)
+    assert told(venue)[:2] == ("done", 2)
+
+
+@pytest.mark.parametrize(
+    ("calendars", "after", "late"),
+    [
+        (("XNYS",), timedelta(minutes=61), 1),
+        (("XNYS",), timedelta(minutes=59), 0),
+        (None, timedelta(hours=5), 0),
+    ],
+)
+def test_a_daemon_that_begins_late_says_so(
+    venue: Venue, calendars: tuple[str, ...] | None, after: timedelta, late: int
+) -> None:
+    """More than an hour after it was due a session is late, unless a person chose the hour.
+
+    What is tried once more was begun when it was: that makes it neither late nor early.
+    """
+    venue.follow("A", source="venue", settings=BRIEF)
+    venue.run(evening(DAYS[-1]))
+    query = "SELECT late, attempts, state FROM run WHERE session = ?"
+    venue.run(DUE + after, calendars=calendars)
+    assert venue.sql(query, str(COMING[0])) == [(late, 1, "deferred")]
+    venue.trade("A", len(DAYS) + 1)
+    venue.run(DUE + after + timedelta(hours=3), calendars=("XNYS",))
+    assert venue.sql(query, str(COMING[0])) == [(late, 2, "done")]
+
+
 def _ends(calendar: Calendar) -> bool:
     try:
         calendar.last_closed(datetime(2027, 1, 8, tzinfo=UTC))
