@@ -1,9 +1,10 @@
 """Run commands whose k-th change of a file fails, or kills them: `python io_faults.py LIST`.
 
-LIST is a JSON document: {"folder", "args", "at", "error", "sticky", "pages", "notes"} for each
-command, which runs in its folder. `faults.c` is preloaded; one process loads the program and forks
-a child for each command. A file NOTES.json says how the child ended, what it printed on standard
-error, and how many changes it made.
+LIST is a JSON document: {"folder", "args", "at", "error", "sticky", "pages", "trace", "pragma",
+"notes"} for each command, which runs in its folder. `faults.c` is preloaded, or `power.c` where
+there is a trace to write; one process loads the program and forks a child for each command. A file
+NOTES.json says how the child ended, what it printed on standard error, and how many changes it
+made.
 """
 
 import contextlib
@@ -21,10 +22,12 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from forecaster.cli import cli
+from forecaster.ledger import engine
 from forecaster.market import get_calendar
 
 FAULTS = ctypes.CDLL(None)
 ARMED = hasattr(FAULTS, "fault_arm")  # whether the library is preloaded
+TRACED = hasattr(FAULTS, "power_arm")
 # What a child would have to load, each again.
 LOADED = (
     "alembic.command", "pandas", "scipy.signal", "plotly.graph_objects", "rich.table",
@@ -42,6 +45,18 @@ def at_most(pages: int) -> Any:
     return limit
 
 
+def arm(work: dict[str, Any]) -> None:
+    """Tell the library that is preloaded, if any, what to do."""
+    if ARMED:
+        under = os.fsencode(f"{work['folder']}/")
+        at = ctypes.c_long(work["at"])
+        FAULTS.fault_arm(under, at, work["error"], int(work["sticky"]))
+    if TRACED and work.get("trace"):
+        # A connection comes back after its commit has said that it is done.
+        event.listen(Engine, "checkin", lambda *_: FAULTS.power_mark())
+        FAULTS.power_arm(os.fsencode(os.path.realpath(work["folder"])), os.fsencode(work["trace"]))
+
+
 def child(work: dict[str, Any], errors: Path, seen: Path) -> None:
     """Do one command in this process and leave it."""
     os.chdir(work["folder"])
@@ -52,10 +67,9 @@ def child(work: dict[str, Any], errors: Path, seen: Path) -> None:
     sys.argv = ["forecaster", *work["args"]]
     if work.get("pages"):
         event.listen(Engine, "connect", at_most(work["pages"]))
-    if ARMED:
-        under = os.fsencode(f"{work['folder']}/")
-        at = ctypes.c_long(work["at"])
-        FAULTS.fault_arm(under, at, work["error"], int(work["sticky"]))
+    if work.get("pragma"):
+        engine.PRAGMAS = (*engine.PRAGMAS, work["pragma"])
+    arm(work)
     code = 70  # neither of the program's own
     try:
         cli(prog_name="forecaster")

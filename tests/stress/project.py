@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -83,20 +83,31 @@ def forecaster(folder: Path, *args: str, **more: Any) -> "subprocess.CompletedPr
     )  # fmt: skip
 
 
+@contextmanager
+def opened(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the folder's database; a look at it waits for no disk."""
+    with closing(sqlite3.connect(folder / "forecaster.db")) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        yield connection
+
+
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query of the folder's database."""
-    with closing(sqlite3.connect(folder / "forecaster.db")) as connection:
+    with opened(folder) as connection:
         return connection.execute(query).fetchall()
 
 
 def content(folder: Path) -> Content:
     """Return every row of every table, less what follows from the clock and from the attempts."""
     found = {}
-    for (table,) in rows(folder, "SELECT name FROM sqlite_master WHERE type = 'table'"):
-        names = [row[1] for row in rows(folder, f"PRAGMA table_info({table})")]
-        kept = [one for one in names if one not in TIMES]
-        if table not in LEFT_OUT:
-            found[table] = sorted(rows(folder, f"SELECT {', '.join(kept)} FROM {table}"), key=repr)
+    with opened(folder) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            kept = [one for one in names if one not in TIMES]
+            if table not in LEFT_OUT:
+                query = f"SELECT {', '.join(kept)} FROM {table}"
+                found[table] = sorted(connection.execute(query), key=repr)
     return found
 
 
@@ -121,12 +132,16 @@ class Fault:
         error: an errno, or 0 for SIGKILL.
         sticky: whether every later change fails as well, as on a full disk.
         pages: beyond which no database grows, if any.
+        trace: a file that the library of `power.c` writes its records to, if that is preloaded.
+        pragma: that every connection gets last, to spoil what the program asks for.
     """
 
     at: int = 10**9
     error: int = 0
     sticky: bool = False
     pages: int = 0
+    trace: str = ""
+    pragma: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,13 +153,13 @@ class Ended:
     seen: int
 
 
-def compiled(folder: Path) -> Path | None:
-    """Return the library that makes files fail, None where there is no compiler."""
+def compiled(folder: Path, name: str = "faults") -> Path | None:
+    """Return the library that makes files fail or another one, None without a compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or sys.platform != "linux":
         return None
-    library = folder / "faults.so"
-    source = Path(__file__).with_name("faults.c")
+    library = folder / f"{name}.so"
+    source = Path(__file__).with_name(f"{name}.c")
     subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     return library
 
@@ -169,12 +184,14 @@ def run_with(
 
 def run_each(folders: Sequence[Path], *commands: Sequence[str]) -> list[list[Ended]]:
     """Run commands in each folder, one after the other, without a fault."""
-    work = [(folder, Fault(), command) for folder in folders for command in commands]
-    notes = [
-        folder.with_name(f"{folder.name}.{k}") for folder in folders for k in range(len(commands))
-    ]
-    ends = iter(_started(None, work, notes))
+    ends = iter(run_all(None, [(one, Fault(), args) for one in folders for args in commands]))
     return [[next(ends) for _ in commands] for _ in folders]
+
+
+def run_all(library: Path | None, work: Sequence[tuple[Path, Fault, Sequence[str]]]) -> list[Ended]:
+    """Run a command in each folder with its fault, with notes beside the folders."""
+    notes = [folder.with_name(f"{folder.name}.{k}") for k, (folder, *_) in enumerate(work)]
+    return _started(library, work, notes)
 
 
 def _started(
