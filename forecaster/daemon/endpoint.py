@@ -204,14 +204,17 @@ def _is_ours(hosts: list[str]) -> bool:
 
 
 def open_endpoint(
-    port: int, ledger: Ledger, settings: Callable[[], Settings], clock: Callable[[], datetime]
+    port: int,
+    ledger: Ledger,
+    rules: Callable[[], tuple[Settings, Calendars]],
+    clock: Callable[[], datetime],
 ) -> Endpoint:
     """Return the daemon's endpoint, answering; from now on the seconds of stages are summed.
 
     Args:
         port: of this machine.
         ledger: open.
-        settings: returns those in force.
+        rules: returns the settings and calendars in force.
         clock: what time it is.
 
     Raises:
@@ -219,15 +222,15 @@ def open_endpoint(
     """
 
     def health() -> Health:
-        now = settings()
-        return check_health(now, ledger, clock(), Calendars(now.amendments()))
+        settings, calendars = rules()
+        return check_health(settings, ledger, clock(), calendars)
 
     counted: list[tuple[datetime, int]] = []
 
     def overdue() -> int:
-        now, moment = settings(), clock()
+        (settings, calendars), moment = rules(), clock()
         if not counted or not timedelta() <= moment - counted[0][0] < BELIEVED:
-            arrivals = sessions_due(ledger, now, Calendars(now.amendments()), moment)
+            arrivals = sessions_due(ledger, settings, calendars, moment)
             found = overdue_sessions(ledger, arrivals, moment)
             counted[:] = [(moment, len(found))]
         return counted[0][1]

@@ -3,11 +3,12 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from forecaster.config import Settings
+from forecaster.config import Amendment, Settings
 from forecaster.config.toml import toml_key, toml_value
 from forecaster.masking import hide_settings
 
@@ -34,12 +35,14 @@ class Errand:
         calendars: whose sessions it works; None for all.
         plugins: the only plugins or distributions that may load; None for all.
         avoid: sources that are not asked, because an earlier child hung there.
+        amendments: of the calendars; None: what the closures file says then.
     """
 
     settings: Settings
     calendars: tuple[str, ...] | None
     plugins: tuple[str, ...] | None
     avoid: tuple[str, ...] = ()
+    amendments: tuple[Amendment, ...] | None = None
 
 
 def write_errand(errand: Errand, parent: int) -> bytes:
@@ -57,8 +60,9 @@ def write_errand(errand: Errand, parent: int) -> bytes:
         "calendars": errand.calendars,
         "plugins": errand.plugins,
         "avoid": errand.avoid,
+        "amendments": errand.amendments and [asdict(one) for one in errand.amendments],
     }
-    return json.dumps(document).encode() + b"\n"
+    return json.dumps(document, default=str).encode() + b"\n"
 
 
 def read_errand(line: bytes) -> tuple[Errand, int]:
@@ -68,13 +72,20 @@ def read_errand(line: bytes) -> tuple[Errand, int]:
     hide_settings(tables)
     settings = Settings.model_validate({**tables, "folder": Path(document["folder"])})
     calendars, plugins = document["calendars"], document["plugins"]
+    amendments = document["amendments"]
     errand = Errand(
         settings,
         None if calendars is None else tuple(calendars),
         None if plugins is None else tuple(plugins),
         tuple(document["avoid"]),
+        None if amendments is None else tuple(_amendment(**one) for one in amendments),
     )
     return errand, document["parent"]
+
+
+def _amendment(day: str, close: str | None, **rest: Any) -> Amendment:
+    until = None if close is None else time.fromisoformat(close)
+    return Amendment(day=date.fromisoformat(day), close=until, **rest)
 
 
 def _without_none(value: Any) -> Any:

@@ -129,7 +129,7 @@ def _work(errand: Errand) -> int:
     from forecaster.job.run import run  # noqa: PLC0415
 
     with open_job(errand.settings, create=False, plugins=errand.plugins) as opened:
-        job = replace(opened, avoid=frozenset(errand.avoid))
+        job = replace(opened, avoid=frozenset(errand.avoid), amendments=errand.amendments)
         for problem in job.registry.problems:
             LOG.warning("%s", problem, extra={"code": "plugin"})
         summary = run(job, calendars=errand.calendars, wait=False)

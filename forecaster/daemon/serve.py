@@ -115,7 +115,10 @@ def _open_endpoint(held: ExitStack, watch: Watch) -> None:
         return
     from forecaster.daemon.endpoint import open_endpoint  # noqa: PLC0415  few want it
 
-    endpoint = open_endpoint(port, watch.ledger, lambda: watch.settings, watch.clock)
+    rules = watch.rules
+    endpoint = open_endpoint(
+        port, watch.ledger, lambda: (rules.settings, rules.calendars), watch.clock
+    )
     held.callback(endpoint.close)
     LOG.info("answering on http://127.0.0.1:%s", endpoint.port)
 

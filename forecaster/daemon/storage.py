@@ -67,9 +67,11 @@ def mounted_as(path: Path, mounts: Path) -> tuple[str, str]:
     """Return the kind and place of the file system of a path, from what Linux lists as mounted."""
     found = ("unknown", "/")
     if mounts.exists():
-        for line in mounts.read_text(errors="replace").splitlines():
-            _, place, kind, *_ = line.split()
-            place = place.encode().decode("unicode_escape")  # spaces are \040
+        for line in mounts.read_bytes().split(b"\n"):
+            _, place_there, kind_there, *_ = [*line.split(b" "), b"", b"", b""]
+            # Spaces are \040, and so on.
+            place = os.fsdecode(place_there.decode("unicode_escape").encode("latin-1"))
+            kind = kind_there.decode(errors="replace")
             if path.is_relative_to(place) and len(place) >= len(found[1]):
                 found = (kind, place)
     return found

@@ -154,7 +154,8 @@ class Watch:
         if (due or self._has_strangers(now)) and not self._is_busy():
             calendars = tuple(sorted(due))
             LOG.info("beginning", extra={"calendars": list(calendars)})
-            errand = Errand(self.settings, calendars, self.plugins, self.setbacks.avoided(now))
+            avoid, amendments = self.setbacks.avoided(now), self.rules.amendments
+            errand = Errand(self.settings, calendars, self.plugins, avoid, amendments)
             self.child = self.start(errand, partial(self.ended, errand))
 
     def _arrivals(self, now: datetime) -> Arrivals:
@@ -196,7 +197,7 @@ class Watch:
         """Note how a child ended; what it could not say itself is said for it."""
         LOG.info("ended: %s", ending.how, extra={"seconds": round(ending.seconds, 3)})
         if ending.how == "done":
-            self.rules.prove(errand.settings)
+            self.rules.prove(errand)
             self.setbacks.suspect = ""
         if ending.how in ("done", "busy", "stopped"):
             return
@@ -211,9 +212,10 @@ class Watch:
     def _give_back(self, errand: Errand, ending: Ending) -> None:
         now = self.clock()
         LOG.error("%s", ending.reason, extra={"code": ending.how, **ending.last})
+        self.renew()  # another daemon's runs are not to be judged
         if ending.how == "refused":
             why = ConfigError(ending.reason, code="refused")
-            if self.rules.go_back(errand.settings, why):
+            if self.rules.go_back(errand, why, now):
                 self._trouble("configuration", why)
                 return  # the runs are open, and have their turn by the settings of before
         self.setbacks.note(ending, now)
@@ -239,7 +241,7 @@ class Watch:
     def _reload(self) -> None:
         """Take a changed configuration over; a bad one is refused, and the old stays in force."""
         try:
-            changed = self.rules.reload()
+            changed = self.rules.reload(self.clock())
         except ForecasterError as error:
             self._trouble("configuration", error)
             return

@@ -8,10 +8,10 @@ from forecaster.config import IntervalSettings, ModelSettings, SeriesSettings
 from forecaster.errors import ConfigError, DataError
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
+from forecaster.job.due import Turn
 from forecaster.job.forecast import forecast
 from forecaster.job.learn import States, learn
 from forecaster.job.past import Past
-from forecaster.job.plan import Turn
 from forecaster.job.prices import Moment
 from forecaster.job.work import Work
 from forecaster.ledger import Knowledge

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from forecaster.errors import LedgerError
 from forecaster.job.context import Job
+from forecaster.job.foreign import foreseen
 from forecaster.job.schedule import LATE, active_series, next_attempt, scheduled
 from forecaster.job.settle import Standing
 from forecaster.ledger import Night
@@ -18,7 +19,7 @@ from forecaster.ledger.pulls import read_rest
 from forecaster.ledger.runs import Run
 
 if TYPE_CHECKING:
-    from forecaster.job.plan import Due
+    from forecaster.job.due import Due
 
 
 @dataclass(eq=False)
@@ -102,9 +103,10 @@ class Agenda:
         if error is None:
             finish(ledger, self._rests(), now)
             return
-        why = str(error) or type(error).__name__
+        why = foreseen(error) if isinstance(error, Exception) else None
+        code, text = (why.code, str(why)) if why else ("interrupted", type(error).__name__)
         with suppress(LedgerError):  # the next execution notes it: what is not stored is no loss
-            interrupt(ledger, now, getattr(error, "code", "interrupted"), why)
+            interrupt(ledger, now, code, text)
 
     def _rests(self) -> list[Rest]:
         active = active_series(self.job.ledger, self.job.settings) if self.only_some else []

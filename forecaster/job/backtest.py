@@ -15,8 +15,9 @@ from forecaster.job.account import Account
 from forecaster.job.changes import Changes, Every, Extent, refuse_contradictions
 from forecaster.job.context import Job
 from forecaster.job.decide import shaping_settings
+from forecaster.job.due import Due, Plan, Turn
 from forecaster.job.evaluation import OURS, Subject, evaluate
-from forecaster.job.plan import Due, Plan, Turn, without_finished
+from forecaster.job.plan import without_finished
 from forecaster.job.rivals import require_rivals
 from forecaster.job.run import chosen, prepare, work_night
 from forecaster.job.settle import Standing

@@ -10,8 +10,9 @@ from functools import cache, cached_property
 from typing import Any, Protocol
 
 from forecaster import __version__
-from forecaster.config import Settings
+from forecaster.config import Amendment, Settings
 from forecaster.hooks import Executor, Registry, build_registry
+from forecaster.job.foreign import foreign
 from forecaster.ledger import Ledger, Stamp, open_ledger
 from forecaster.ledger.check import require_whole
 from forecaster.ledger.claim import claim, untold
@@ -37,7 +38,18 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Job:
-    """An execution's surroundings; `avoid` names sources that are not to be asked."""
+    """An execution's surroundings.
+
+    Attributes:
+        settings: of config.toml and the environment.
+        ledger: open.
+        registry: of the plugins.
+        clock: what time it is.
+        progress: told how far the work has come.
+        waiting: told whom is waited for.
+        avoid: sources that are not to be asked.
+        amendments: of the calendars; None: what the closures file says now.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -46,11 +58,17 @@ class Job:
     progress: Progress = field(default=silent)
     waiting: Callable[[Holder | None], None] = field(default=untold)
     avoid: frozenset[str] = frozenset()
+    amendments: tuple[Amendment, ...] | None = None
+
+    @cached_property
+    def amended(self) -> tuple[Amendment, ...]:
+        """Return what calendars are amended by."""
+        return self.settings.amendments() if self.amendments is None else self.amendments
 
     @cached_property
     def calendars(self) -> Calendars:
         """Return the calendars, as the configuration amends them."""
-        return Calendars(self.settings.amendments())
+        return Calendars(self.amended)
 
     @contextmanager
     def alone(self, what: str, *, wait: bool = True) -> Iterator[None]:
@@ -71,10 +89,17 @@ class Job:
         return Stamp(self.clock(), __version__, environment())
 
     def executor(self) -> Executor:
-        """Return the executor that the configuration names."""
+        """Return the executor that the configuration names.
+
+        Raises:
+            ForecasterError: there is none of that name, or it cannot be used.
+        """
         name = self.settings.executor.name
         options = self.settings.plugins.options(name)
-        return self.registry.executor(name)(options, self.settings.folder)
+        try:
+            return self.registry.executor(name)(options, self.settings.folder)
+        except (Exception, SystemExit) as error:
+            raise foreign(f"executor {name}", error) from error
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def _task(job: Job, one: Subject, said: Sequence[Scored], rivals: tuple[str, ...
     return RivalTask(
         settings=one.settings,
         calendar=instrument.calendar,
-        amendments=job.settings.amendments(),
+        amendments=job.amended,
         bars=read.bars,
         actions=read.actions,
         cutoffs=cutoffs,

@@ -6,7 +6,7 @@ happened meanwhile is not known either.
 
 from dataclasses import replace
 
-from forecaster.job.plan import Turn
+from forecaster.job.due import Turn
 
 STALEST = 10
 """Sessions without a bar from which on nothing is said any more."""

@@ -17,8 +17,8 @@ from forecaster.config import SeriesSettings
 from forecaster.errors import DataError, ForecasterError, TrainingError
 from forecaster.hooks import Executor
 from forecaster.job.context import Job
+from forecaster.job.due import Due
 from forecaster.job.foreign import foreign, foreseen
-from forecaster.job.plan import Due
 from forecaster.job.prices import Moment
 from forecaster.job.pupils import Pupil, data_digest, lesson, pupils
 from forecaster.job.task import series_seed

@@ -1,103 +1,18 @@
 """Which nights are due: for each series the sessions whose outcome is not stored yet."""
 
-import sys
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date
 
 from forecaster.config import SeriesSettings
-from forecaster.errors import ConfigError, ForecasterError
+from forecaster.errors import ConfigError
 from forecaster.job.agenda import Agenda
+from forecaster.job.due import Due, Plan, Turn
 from forecaster.job.settle import Standing
-from forecaster.ledger import Kind, Ledger, Night, Series
+from forecaster.ledger import Kind, Ledger, Night
 from forecaster.ledger.knowledge import finished_nights, first_nights
 from forecaster.ledger.prices import read_sessions
 from forecaster.model import bars_needed
-
-NEVER = sys.maxsize
-"""More series than there are: not the last one of these ends the night."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One series' part in one night.
-
-    Attributes:
-        settings: of the series.
-        series: as the ledger knows it.
-        forced: what the user decided instead of the program.
-        train_until: the last session a model may be trained on, where that is not the cutoff.
-        speaks: whether a forecast is wanted, or only outcomes are scored.
-        completes_backfill: whether the initial backfill is complete after this.
-        problem: why bars are not there, where some are not.
-        last_try: nothing is tried again after this, so that what fails falls back.
-        died: how the process of the attempt before this one ended, if that did not end by itself.
-    """
-
-    settings: SeriesSettings
-    series: Series
-    forced: str | None = None
-    train_until: date | None = None
-    speaks: bool = True
-    completes_backfill: bool = False
-    problem: ForecasterError | None = None
-    last_try: bool = False
-    died: str = ""
-
-    @property
-    def resigns(self) -> bool:
-        """Whether only what cannot end the process once more is done, so that something is said."""
-        return self.last_try and bool(self.died)
-
-
-@dataclass(frozen=True)
-class Due:
-    """A night and the series whose turn it is.
-
-    Attributes:
-        night: which.
-        turns: of its series.
-        of: how many series it has, where the rest of them is worked by other processes, or later.
-        retry_at: when what has to wait is tried again, if it is.
-        scheduled: it is on the schedule, which ends it if no series' night does.
-    """
-
-    night: Night
-    turns: tuple[Turn, ...]
-    of: int | None = None
-    retry_at: datetime | None = None
-    scheduled: bool = False
-
-
-@dataclass
-class Plan:
-    """Nights being collected, some of them from the schedule."""
-
-    agenda: Agenda | None = None
-    turns: dict[Night, list[Turn]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, night: Night, turn: Turn) -> None:
-        """Note a series' turn in a night."""
-        if self.agenda and night in self.agenda.runs:
-            run = self.agenda.runs[night]
-            last_try = night.kind == "live" and self.agenda.again[night] is None
-            turn = replace(turn, last_try=last_try, died=run.reason if run.has_died else "")
-        self.turns[night].append(turn)
-
-    def in_order(self) -> list[Due]:
-        """Return the nights from the oldest to the newest."""
-        nights = sorted(self.turns, key=lambda night: (night.session, night.calendar, night.kind))
-        return [self._due(night) for night in nights]
-
-    def _due(self, night: Night) -> Due:
-        turns, agenda = tuple(self.turns[night]), self.agenda
-        if agenda is not None and night in agenda.waiting:  # the others have their turn later
-            return Due(night, turns, NEVER, scheduled=True)
-        if agenda is None or night not in agenda.runs:
-            return Due(night, turns)
-        of = NEVER if agenda.only_some else None
-        return Due(night, turns, of, agenda.again[night], scheduled=True)
 
 
 def plan_run(

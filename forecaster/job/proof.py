@@ -21,7 +21,8 @@ from forecaster.config import RetrainSettings, SeriesSettings
 from forecaster.errors import DataError
 from forecaster.job.account import Account
 from forecaster.job.context import Job
-from forecaster.job.plan import Due, Plan, Turn, usable
+from forecaster.job.due import Due, Plan, Turn
+from forecaster.job.plan import usable
 from forecaster.job.run import chosen, work_night
 from forecaster.job.scratch import Future, scratch
 from forecaster.job.walk import walk

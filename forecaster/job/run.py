@@ -19,11 +19,12 @@ from forecaster.job.agenda import Agenda
 from forecaster.job.calibrate import calibrate
 from forecaster.job.context import Job
 from forecaster.job.decide import decide
+from forecaster.job.due import Due, Turn
 from forecaster.job.fallback import fallen_back
 from forecaster.job.forecast import forecast
 from forecaster.job.foreign import foreseen
 from forecaster.job.named import require_companions, require_for_series
-from forecaster.job.plan import Due, Turn, plan_run, refuse_impossible
+from forecaster.job.plan import plan_run, refuse_impossible
 from forecaster.job.prices import Prices
 from forecaster.job.pull import pull
 from forecaster.job.schedule import on_calendars
@@ -37,7 +38,6 @@ from forecaster.ledger.knowledge import read_knowledge
 from forecaster.ledger.nights import commit
 from forecaster.logs import LOG, about, stage
 from forecaster.market import Calendar
-from forecaster.model import ACTIVATIONS
 
 CHUNK = 64
 """Series stored in one transaction."""
@@ -167,9 +167,7 @@ def _chunks(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
 
     Where an attempt has ended its process, those that call foreign code come last, each for itself.
     """
-    risky = [
-        turn for turn in turns if turn.died and turn.settings.model.activation not in ACTIVATIONS
-    ]
+    risky = [turn for turn in turns if turn.died and turn.is_risky]
     others = [turn for turn in turns if turn not in risky] if risky else turns
     yield from (others[start : start + CHUNK] for start in range(0, len(others), CHUNK))
     yield from ([turn] for turn in risky)

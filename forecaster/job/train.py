@@ -22,6 +22,9 @@ from forecaster.ledger import Decision, ModelVersion
 from forecaster.logs import stage
 from forecaster.model import Activation, Motion, Network, digest, network_from_bytes
 
+LOST = "worker_lost"
+"""The code of an executor's failure whose process ended: chance, or one of its trainings' doing."""
+
 
 def train(items: Sequence[Item], executor: Executor, job: Job) -> list[Item]:
     """Give every series its network: a new one where decided, the stored one otherwise."""
@@ -79,8 +82,26 @@ def _bars_to_train_on(work: Work) -> int:
 
 
 def _run(executor: Executor, tasks: Sequence[Task], progress: Progress) -> list[Trained]:
-    """Let the executor train; what it has not finished when it fails has no network."""
+    """Let the executor train; what it has not finished when it fails has no network.
+
+    When it has lost a worker, each of the rest is trained for itself, so that the one that ended
+    the worker costs no other its network.
+    """
+    done, failure = _tried(executor, tasks, progress)
+    if failure is None or failure.code != LOST:
+        return done + _all_failed(tasks[len(done) :], failure)
+    for task in tasks[len(done) :]:
+        alone, failure = _tried(executor, [task], progress)
+        done += alone or _all_failed([task], failure)
+    return done
+
+
+def _tried(
+    executor: Executor, tasks: Sequence[Task], progress: Progress
+) -> tuple[list[Trained], ForecasterError | None]:
+    """Return what an executor trained, and why not all, if so."""
     done: list[Trained] = []
+    failure = None
     if tasks:
         progress("training", 0, len(tasks))
     try:
@@ -89,11 +110,11 @@ def _run(executor: Executor, tasks: Sequence[Task], progress: Progress) -> list[
                 done.append(trained)
                 progress("training", len(done), len(tasks))
     except (Exception, SystemExit) as error:  # noqa: BLE001  a foreign plugin may raise anything
-        failed = _all_failed(executor, tasks[len(done) :], error)
-    else:
-        failed = []
-    wrong = _misplaced(done, tasks) or _miscounted(done + failed, tasks)
-    return _all_failed(executor, tasks, ValueError(wrong)) if wrong else done + failed
+        failure = foreign(f"executor {executor.name}", error)
+    wrong = _misplaced(done, tasks) or ("" if failure else _miscounted(done, tasks))
+    if not wrong:
+        return done, failure
+    return [], foreign(f"executor {executor.name}", ValueError(wrong))
 
 
 def _misplaced(done: Sequence[Trained], tasks: Sequence[Task]) -> str:
@@ -109,8 +130,7 @@ def _miscounted(done: Sequence[Trained], tasks: Sequence[Task]) -> str:
     return "" if len(done) == len(tasks) else f"{len(done)} results for {len(tasks)} tasks"
 
 
-def _all_failed(executor: Executor, tasks: Sequence[Task], error: BaseException) -> list[Trained]:
-    failure = foreign(f"executor {executor.name}", error)
+def _all_failed(tasks: Sequence[Task], failure: ForecasterError | None) -> list[Trained]:
     return [Trained(task.series, None, 0.0, failure) for task in tasks]
 
 
@@ -129,14 +149,15 @@ def _after(work: Work, trained: Trained) -> Work:
     if trained.parameters is not None:
         return _with_better(work, trained.parameters, trained)
     error = trained.error or ForecasterError("the training gave no network")
-    if not (isinstance(error, TrainingError) and error.code == "diverged"):
+    diverged = isinstance(error, TrainingError) and error.code == "diverged"
+    if not diverged and not (error.code == LOST and work.turn.last_try):
         raise error
     stored, decision = work.knowledge.model, work.decision
     if stored and decision and stored.fingerprint == decision.fingerprint:
         why = f"the refit failed and the model of {stored.cutoff} is kept: {error.message}"
         return _decided(work, "reuse", "refit_failed", why, error)
     why = f"the forecast is the baseline: {error.message}"
-    fallen = _decided(work, "fallback", "diverged", why, error)
+    fallen = _decided(work, "fallback", error.code, why, error)
     return replace(fallen, decision=fallen.decision and _with_settings(work, fallen.decision))
 
 

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
-from forecaster.config import Settings
+from forecaster.config import Amendment, Settings
 from forecaster.hooks import Executor, Places, build_registry
 from forecaster.job.account import Account
 from forecaster.job.context import Job, system_clock
+from forecaster.job.due import NEVER, Due
 from forecaster.job.foreign import closed, foreign
 from forecaster.job.panel import prepare_panels
-from forecaster.job.plan import NEVER, Due
 from forecaster.job.prices import Prices
 from forecaster.ledger import open_ledger
 from forecaster.logs import LOG, is_telling, stage, tell_parent
@@ -90,6 +90,7 @@ class Share:
         now: what time it is; None for the system's clock.
         problems: names of series that something has gone wrong with before.
         telling: log lines go to the process that started the one that shares.
+        amendments: of the calendars.
     """
 
     settings: Settings
@@ -99,6 +100,7 @@ class Share:
     now: datetime | None
     problems: frozenset[str]
     telling: bool
+    amendments: tuple[Amendment, ...]
 
 
 class Here:
@@ -121,7 +123,7 @@ def work_share(share: Share) -> Account:
     clock = system_clock if share.now is None else partial(_same, share.now)
     with open_ledger(share.settings.database_url()) as ledger:
         registry = build_registry(share.places.dirs, share.places.only)
-        job = Job(share.settings, ledger, registry, clock)
+        job = Job(share.settings, ledger, registry, clock, amendments=share.amendments)
         prices = _prices(job, share.nights)
         for due in share.nights:
             share.work_night(job, due, prices, Here(), account)
@@ -180,7 +182,7 @@ def _shares(
         if nights:
             yield Share(
                 job.settings, job.registry.places, nights, work_night, now,
-                frozenset(account.problems), is_telling(),
+                frozenset(account.problems), is_telling(), job.amended,
             )  # fmt: skip
 
 

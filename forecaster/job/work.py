@@ -8,10 +8,10 @@ from functools import cached_property, wraps
 from typing import Literal
 
 from forecaster.errors import DataError, ForecasterError
+from forecaster.job.due import Turn
 from forecaster.job.foreign import foreseen
 from forecaster.job.learn import NOTHING, States
 from forecaster.job.past import Floats, Past
-from forecaster.job.plan import Turn
 from forecaster.ledger import (
     Decision,
     Forecast,
@@ -121,7 +121,7 @@ def carried_problem(past: Past, turn: Turn) -> ForecasterError | None:
 
 WAITING = frozenset({
     "no_bar", "network", "provider_down", "rate_limited", "no_session", "bad_response",
-    "unsettled", "incomplete", "unknown_closure", "held",
+    "unsettled", "incomplete", "unknown_closure", "held", "worker_lost",
 })  # fmt: skip
 """Reasons that may be gone on the next attempt, without anybody's doing."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, literal, update
 from forecaster.ledger.door import Ledger, parts
 from forecaster.ledger.endings import counted, ending
 from forecaster.ledger.records import LONGEST_REASON
-from forecaster.ledger.runs import Run
+from forecaster.ledger.runs import DIED, Run
 from forecaster.ledger.schema import run
 from forecaster.ledger.types import Moment
 
@@ -94,14 +94,22 @@ def finish(ledger: Ledger, rests: Sequence[Rest], now: datetime) -> None:
 
 
 def spare(ledger: Ledger, one: Run, now: datetime) -> None:
-    """Note that a run was broken off by something else: that was no attempt at it."""
-    changes = {
-        "state": "interrupted",
+    """Note that a run was broken off by something else: that was no attempt at it.
+
+    What ended its process at an attempt before is still to be gone round.
+    """
+    changes: dict[str, Any] = {
         "finished_at": now,
         "attempts": max(0, one.attempts - one.has_begun),
-        "reason_code": "interrupted",
-        "reason": "the process ended at work on another session",
     }
+    if one.reason_code in DIED:
+        changes |= {"state": "failed", "next_attempt_at": now}
+    else:
+        changes |= {
+            "state": "interrupted",
+            "reason_code": "interrupted",
+            "reason": "the process ended at work on another session",
+        }
     with ledger.writing() as connection:
         connection.execute(update(run).where(run.c.id == one.id).values(changes))
 
@@ -132,10 +140,15 @@ def give_back(
 
 
 def reopen(ledger: Ledger, newest: Mapping[str, date], now: datetime) -> None:
-    """Have the newest sessions tried again at once that did not end well."""
+    """Have the newest sessions tried again at once that did not end well.
+
+    What ended a process may be mended: that it did is forgotten, and series are tried like others.
+    """
     unwell = run.c.state.in_(("failed", "deferred", "degraded"))
     with ledger.writing() as connection:
         for calendar, session in newest.items():
             mine = (run.c.calendar == calendar) & (run.c.session == session)
             again = update(run).where(mine, run.c.due_at.is_not(None), unwell)
             connection.execute(again.values(next_attempt_at=now))
+            anew = {"state": "pending", "reason_code": "", "reason": ""}
+            connection.execute(again.where(run.c.reason_code.in_(DIED)).values(anew))

@@ -20,6 +20,9 @@ OPEN = ("pending", "running", "interrupted")
 DIED = ("deadline", "killed", "memory")
 """Reasons of attempts whose process was ended, or ended itself, before they were done."""
 
+BROKEN = (*DIED, "failed", "refused")
+"""Likewise, and of those that failed as a whole: no series has had its outcome by them."""
+
 GAPS = timedelta(days=60)
 """Before the newest session, in which sessions are looked for that are not on the schedule."""
 
@@ -200,16 +203,20 @@ def _is_overtaken(one: Run, newest: Mapping[str, date]) -> bool:
 
 
 def _overtake(connection: Connection, calendar: str, newest: date) -> None:
-    """Make late what was not done before a newer session was due.
+    """Make late what was not done before a newer session was due, and is not given up for good.
+
+    What failed as a whole is not: what it failed by may be mended by then.
 
     Forecasts that were stored in time stay the live ones that they are: the others of such a night
     are a run of their own.
     """
-    still_open = (
+    broken = (run.c.state == "failed") & run.c.reason_code.in_(BROKEN)
+    undone = (
         (run.c.calendar == calendar) & (run.c.kind == "live") & (run.c.session < newest)
-        & (run.c.state != "running") & run.c.due_at.is_not(None) & _is_open()
+        & (run.c.session >= newest - GAPS) & (run.c.state != "running")
+        & run.c.due_at.is_not(None) & (_is_open() | broken)
     )  # fmt: skip
-    overtaken = connection.execute(select(*COLUMNS).where(still_open))
+    overtaken = connection.execute(select(*COLUMNS).where(undone))
     for one in [Run(*row) for row in overtaken]:
         mine = update(run).where(run.c.id == one.id)
         same_night = (run.c.calendar == calendar) & (run.c.session == one.session)

@@ -39,6 +39,7 @@ class LocalExecutor:
         self._workers = self._wanted or usable_cores()
         self._worked = 0.0  # seconds, in this process
         self._pool: Pool | None = None
+        self._lost = False  # a worker: what ended it would end this process as well
 
     def map(self, function: Callable[[Item], Outcome], items: Sequence[Item]) -> Iterator[Outcome]:
         """Yield `function(item)` for each item, in the order of the items."""
@@ -60,7 +61,7 @@ class LocalExecutor:
 
     def _takes_others(self, left: int) -> bool:
         """Say whether so many items are for other processes."""
-        if self._wanted or self._pool:
+        if self._wanted or self._pool or self._lost:
             return True
         return self._workers > 1 and left > 1 and self._worked >= PATIENCE
 
@@ -72,6 +73,7 @@ class LocalExecutor:
             yield from self._pool.map(function, items)
         except WorkerLostError as error:
             self.close()
+            self._lost = True
             raise PluginError(
                 f"a worker process of executor {self.name} ended in the middle of its work: "
                 "it was killed, or memory ran out",

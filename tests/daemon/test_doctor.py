@@ -151,6 +151,16 @@ def test_the_mount_of_a_path_is_the_innermost(tmp_path: Path) -> None:
     assert storage.mounted_as(Path("/x"), tmp_path / "none") == ("unknown", "/")
 
 
+def test_mounts_of_any_name_are_understood(tmp_path: Path) -> None:
+    """Letters of other languages, signs that end lines elsewhere, and a line that says nothing."""
+    mounts = tmp_path / "mounts"
+    odd = "/media/\x0c\x1c\u2028/\u00fc"
+    text = f"dev / ext4 rw 0 0\nserver:/x {odd} nfs4 rw 0 0\n\nshort\n"
+    mounts.write_bytes(text.encode())
+    assert storage.mounted_as(Path(f"{odd}/x.db"), mounts) == ("nfs4", odd)
+    assert storage.mounted_as(Path("/elsewhere/x.db"), mounts) == ("ext4", "/")
+
+
 def test_the_command_says_it_with_its_exit_code(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

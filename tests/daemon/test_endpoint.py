@@ -18,6 +18,7 @@ from forecaster.daemon.health import Health
 from forecaster.errors import ForecasterError
 from forecaster.ledger import open_ledger
 from forecaster.logs import LOG, start_logging, stop_logging
+from forecaster.market import Calendars
 
 from .standing import FRIDAY, SATURDAY, fill, schedule, settings_of, work
 
@@ -272,7 +273,7 @@ def test_the_daemons_endpoint_tells_of_its_ledger(tmp_path: Path) -> None:
         schedule(ledger)
         work(ledger, FRIDAY)
         now = [SATURDAY]
-        opened = open_endpoint(0, ledger, lambda: settings, lambda: now[0])
+        opened = open_endpoint(0, ledger, lambda: (settings, Calendars()), lambda: now[0])
         well, metrics = get(opened.port, "/healthz"), get(opened.port, "/metrics")
         now[0] += timedelta(days=7)
         ill = get(opened.port, "/healthz")

@@ -98,6 +98,22 @@ def test_what_ends_its_process_costs_its_own_series_alone(
     assert "attempts before: it ended with SIGKILL before it was done" in reason
 
 
+def test_a_new_series_that_ends_its_process_costs_no_other_its_forecast(
+    tmp_path: Path, nursery: Nursery, templates: Templates
+) -> None:
+    """It does so in a past night, before any other had its turn; tonight it has a fallback."""
+    markets = templates.copy("worked", tmp_path / "markets")
+    markets.configure("[model]", OF_ITS_OWN.replace("BBB", "CCC"))
+    markets.configure("give_up = 10080", "give_up = 1")
+    (markets.folder / "trick.py").write_text(ONLY.format(symbols=["activation"]) + ENDS)
+    daemon = nursery.start("daemon", markets.folder, SPARE="60", **fake_clock(BEGINNING, 1000.0))
+    assert until(lambda: said(markets, "CCC") == {"fallback"}), markets.sql("SELECT * FROM run")
+    for series in ("AAA", "BBB", "COIN", "DOGE"):
+        assert said(markets, series) == {"ok"}
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(10) == 0
+
+
 TONIGHT = "2023-03-09"
 
 OF_ITS_OWN = """[[series]]

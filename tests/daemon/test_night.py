@@ -206,6 +206,18 @@ def test_all_and_none_are_two_things(tmp_path: Path, each: tuple[str, ...] | Non
     assert read_errand(write_errand(sent, 1))[0] == sent
 
 
+def test_closures_arrive_as_they_were(tmp_path: Path) -> None:
+    """Days, times and the lines that said so; none is something else than not to say."""
+    (tmp_path / "closures.txt").write_text(
+        "XNYS 2026-12-24 closed\nXLON 2026-12-26 open 12:30\nXTKS 2026-12-31 open\n"
+    )
+    settings = Settings(folder=tmp_path)
+    for amendments in (settings.amendments(), (), None):
+        sent = Errand(settings, None, None, (), amendments)
+        assert read_errand(write_errand(sent, 1))[0] == sent
+    assert len(settings.amendments()) == 3
+
+
 def test_a_night_is_done_and_told_of(tmp_path: Path) -> None:
     """Forecasts are stored, reporters write, all but the console; every line is a log line."""
     settings = house(tmp_path, more="console = {}\nhtml = {folder = 'report'}\n")

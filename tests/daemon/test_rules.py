@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from forecaster.config import Settings
+from forecaster.daemon.errand import Errand
 from forecaster.daemon.rules import Rules
 from forecaster.errors import ConfigError
 from forecaster.job.schedule import LADDER
@@ -159,14 +160,58 @@ class TestRefused:
             assert desk.watch.settings == before
             assert "no such activation" in desk.problem()
             assert desk.watch.pulse.problem == desk.problem()
-        work(desk.ledger, MONDAY)
-        desk.end("done")
-        desk.tick(timedelta(days=1))
-        assert len(desk.started) == 4
-        assert desk.started[-1].errand.settings == before
-        assert "no such activation" in desk.problem()
         told = [one for one in messages(caplog) if "no such activation" in one]
         assert len(told) == 2  # that the child ended so, and that its configuration is refused
+
+    def test_it_is_tried_again_seldom(self, desk: Desk) -> None:
+        """A plugin that was missing may be there now: an hour later, and no attempt is lost."""
+        before = self.refused(desk)
+        desk.tick(MINUTE)
+        desk.end("busy")
+        for minutes, tried in ((57, False), (3, True)):
+            desk.tick(minutes * MINUTE)
+            assert (desk.started[-1].errand.settings == before) == (not tried)
+            desk.end("busy" if not tried else "refused", "no such activation")
+        desk.tick(SECOND)
+        assert desk.started[-1].errand.settings == before
+        assert "no such activation" in desk.problem()
+        assert desk.history()[-1]["attempts"] == 0
+
+    def test_a_number_that_is_none_is_no_change(self, desk: Desk) -> None:
+        """TOML has nan, which equals nothing: the configuration is still the same."""
+        settings_of(desk.folder, "[plugins.own]\nlimit = nan\n")
+        desk.tick()
+        desk.end("busy")
+        taken = desk.watch.settings
+        desk.tick(MINUTE)
+        assert desk.watch.settings is taken
+
+    def test_closures_of_no_calendar_are_refused(self, desk: Desk) -> None:
+        """The line is told of, what was in force stays so, and the work goes on."""
+        (desk.folder / "closures.txt").write_text("XFOO 2026-12-24 closed\n")
+        for _ in range(2):
+            desk.tick(MINUTE)
+        assert "XFOO" in desk.problem()
+        assert desk.started[-1].errand.calendars == (XNYS,)
+
+    def test_a_child_works_by_the_closures_in_force(self, desk: Desk) -> None:
+        """Those of a file that could be read last; the child does not read it."""
+        closures = desk.folder / "closures.txt"
+        closures.write_text("XNYS 2026-12-24 closed\n")
+        desk.tick()
+        closures.write_text("XNYS 2026-12-24 shut\n")
+        desk.end("busy")
+        desk.tick(MINUTE)
+        assert "shut" in desk.problem()
+        [one] = desk.started[-1].errand.amendments or ()
+        assert str(one.day) == "2026-12-24"
+
+    def test_closures_of_no_calendar_end_a_start(self, tmp_path: Path) -> None:
+        """In one line, as everything that is wrong with the configuration."""
+        settings = settings_of(tmp_path)
+        (tmp_path / "closures.txt").write_text("XFOO 2026-12-24 closed\n")
+        with pytest.raises(ConfigError, match="XFOO"):
+            Rules(lambda: settings, settings)
 
     def test_a_corrected_file_is_taken_over(self, desk: Desk) -> None:
         """The problem is over with it, and the next child works by it."""
@@ -227,12 +272,12 @@ class TestRefused:
         """What was changed once more, while the child was at work, stays in force."""
         first = settings_of(tmp_path)
         rules = Rules(lambda: settings_of(tmp_path, more), first)
-        rules.prove(rules.settings)
+        rules.prove(Errand(rules.settings, None, None))
         more = BAD
-        assert rules.reload()
-        bad = rules.settings
+        assert rules.reload(DUE)
+        bad = Errand(rules.settings, None, None)
         more = GOOD
-        assert rules.reload()
-        assert rules.go_back(bad, ConfigError("refused"))
+        assert rules.reload(DUE)
+        assert rules.go_back(bad, ConfigError("refused"), DUE)
         assert rules.settings.model.lookback == 5
-        assert not rules.reload()
+        assert not rules.reload(DUE)

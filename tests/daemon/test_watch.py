@@ -415,6 +415,64 @@ class TestScheduler:
         assert [name for name, text in texts.items() if any(word in text for word in words)] == []
 
 
+def test_what_failed_as_a_whole_is_run_late(desk: Desk) -> None:
+    """What its attempts failed by may be mended by the next session: both are worked then."""
+    for _ in range(30):
+        begun = len(desk.started)
+        desk.tick(HOUR)
+        if len(desk.started) > begun:
+            desk.end("failed", "the cluster cannot be reached")
+    [friday] = desk.history()
+    assert (friday["kind"], friday["state"], friday["next_attempt_at"]) == ("live", "failed", None)
+    desk.world.now = DUE + timedelta(days=3)
+    desk.tick(MINUTE)
+    rows = [(row["session"], row["kind"], row["state"], row["late"]) for row in desk.history()]
+    assert rows == [
+        (str(FRIDAY), "backfill", "pending", 1), (str(MONDAY), "live", "pending", 0),
+    ]  # fmt: skip
+
+
+def test_a_session_of_which_each_series_has_failed_stays_as_it_is(desk: Desk) -> None:
+    """Each said why: somebody must act, and it is not run late."""
+    desk.tick()
+    work(desk.ledger, failing=["AAA", "BBB"], status="failed")
+    desk.end("done")
+    desk.world.now = DUE + timedelta(days=3)
+    desk.tick(MINUTE)
+    rows = [(row["session"], row["kind"], row["state"]) for row in desk.history()]
+    assert rows == [(str(FRIDAY), "live", "failed"), (str(MONDAY), "live", "pending")]
+
+
+def test_a_changed_configuration_forgets_what_ended_a_process(desk: Desk) -> None:
+    """What did may be gone: tonight is tried as if it never had been, and is no fallback."""
+    for wait in (0, 3, 10):
+        desk.tick(wait * MINUTE)
+        desk.attempt()
+        desk.end("killed", "gone", run=f"XNYS {FRIDAY}")
+    assert [one.has_died for one in open_runs(desk.ledger)] == [True]
+    (desk.folder / "config.toml").write_text(
+        (desk.folder / "config.toml").read_text() + "\n[model]\nlookback = 7\n"
+    )
+    desk.tick(SECOND)
+    [one] = open_runs(desk.ledger)
+    assert (one.state, one.has_died, one.is_due(desk.world.now)) == ("pending", False, True)
+    assert desk.started[-1].alive
+
+
+def test_who_has_lost_the_lock_judges_no_run(desk: Desk) -> None:
+    """What its child leaves is another daemon's affair by then."""
+    desk.tick()
+    desk.attempt()
+
+    def gone() -> None:
+        raise LedgerError("another daemon has it", code="busy")
+
+    desk.watch.renew = gone
+    assert not desk.tick(MINUTE)
+    desk.end("failed", "x")
+    assert [(row["state"], row["attempts"]) for row in desk.history()] == [("running", 1)]
+
+
 def test_a_night_that_ends_its_child_holds_up_no_other(desk: Desk) -> None:
     """Of two late nights the one is charged that the child was at work on; the other goes on."""
     desk.tick()

@@ -19,6 +19,7 @@ from forecaster.config import ModelSettings
 from forecaster.errors import PluginError
 from forecaster.hooks import Places, RunSummary, build_registry
 from forecaster.job.task import Task, Trained, run_task, series_seed
+from forecaster.masking import hide_environment
 from forecaster.model import ACTIVATIONS, Motion
 
 from .project import Project, walk, xnys
@@ -376,3 +377,53 @@ def test_no_series_is_given_the_weights_of_another(project: Project, body: str, 
     assert [one[:2] for one in summary.problems] == ["A:", "B:", "C:"]
     assert all(f"executor careful raised ValueError: {said}" in one for one in summary.problems)
     assert project.sql("SELECT count(*) FROM model_history") == [(0,)]
+
+
+ENDING = BENT.replace(
+    "    def value(z, out):\n",
+    """    def value(z, out):
+        if multiprocessing.parent_process() is not None and pathlib.Path("PLACE").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+""",
+).replace("    import numpy", "    import multiprocessing, os, pathlib, signal\n    import numpy")
+
+
+def test_a_training_that_ends_its_worker_costs_no_other_its_network(project: Project) -> None:
+    """The others are trained without it; it waits, and is trained when nothing ends it."""
+    ends = project.folder / "ends"
+    project.plugin("bent", ENDING.replace("PLACE", str(ends)))
+    for seed, symbol in enumerate("ABC"):
+        project.quote(symbol, DAYS, walk(len(DAYS), seed))
+    own = '[[series]]\nsource = "csv"\nsymbol = "B"\n[series.model]\nactivation = "bent"\n'
+    pool = '[executor]\nname = "local"\n[plugins.local]\nworkers = 2\n'
+    project.follow("A", "C", settings=f"[schedule]\ninitial_backfill = 0\n{pool}{own}")
+    ends.touch()
+    summary = project.run()
+    assert summary.status == "degraded"
+    (problem,) = summary.problems
+    assert problem.startswith("B: 2023-06-30: a worker process of executor local ended")
+    assert project.sql("SELECT DISTINCT series FROM latest_forecast ORDER BY 1") == [("A",), ("C",)]
+    assert project.sql("SELECT status, reason_code FROM series_history WHERE series = 'B'") == [
+        ("deferred", "worker_lost")
+    ]
+    ends.unlink()
+    assert project.run().status == "done"
+    assert len(project.sql("SELECT DISTINCT series FROM latest_forecast")) == 3
+
+
+def test_an_executor_that_cannot_be_made_is_one_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, and what it said of a secret is in no row of the ledger."""
+    monkeypatch.setenv("CLUSTER_TOKEN", "sesame-open-now")
+    hide_environment(os.environ)
+    making = 'raise OSError("no access with sesame-open-now")'
+    project.plugin("careful", CLOSING.replace('self.file = folder / "closed"', making))
+    project.quote("A", DAYS, walk(len(DAYS)))
+    project.follow("A", settings='[executor]\nname = "careful"\n')
+    with pytest.raises(
+        PluginError, match=r"executor careful raised OSError: no access with \*\*\*"
+    ):
+        project.run()
+    rows = [str(row) for table in project.content().values() for row in table]
+    assert not any("sesame" in row for row in rows)
