@@ -256,7 +256,7 @@ def test_a_scheduler_that_dies_is_one_line(
     with ExitStack() as stack:
         second = Cluster(tmp_path, stack)
         second.worker()
-        made = executor("dask", address=second.address, timeout=0.5)
+        made = executor("dask", address=second.address, timeout=2.0)
         outcomes = made.map(run_task, TASKS)
         assert next(outcomes).parameters
         second.processes[0].kill()
