@@ -113,10 +113,9 @@ def test_nobody_is_locked_out(folder: Path, seconds: float) -> None:
     judge(folder, told, longest)
     assert longest
     assert sum(len(one["took"]) for one in told) > seconds
-    nights = "SELECT count(*), sum(state = 'done') FROM run WHERE calendar = '24/7'"
-    [(due, done)] = rows(folder, nights)
-    assert done > seconds / 10
-    assert done >= due - 5  # whose turn is next
+    # The daemon gives way to whoever works; it has its turn all the same.
+    nights = "SELECT count(*) FROM run WHERE calendar = '24/7' AND state = 'done'"
+    assert rows(folder, nights)[0][0] > seconds / 10
 
 
 def test_who_is_locked_out_would_be_noticed(folder: Path) -> None:
