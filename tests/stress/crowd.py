@@ -64,11 +64,13 @@ def weekday(number: int) -> date:
 
 
 def longer(file: Path) -> None:
-    """Add the next weekday's price to a file of prices."""
+    """Add the next weekday's price to a file of prices, up to today."""
     lines = file.read_text().split()
     last, close = lines[-1].split(",")
     day = date.fromisoformat(last)
     day += timedelta(days=3 if day.weekday() == 4 else 1)
+    if day >= datetime.now(UTC).date():
+        return
     moved = float(close) * (1.003 if len(lines) % 2 else 0.997)
     unfinished = file.with_suffix(".new")
     unfinished.write_text("\n".join([*lines, f"{day},{moved:.2f}", ""]))
@@ -120,7 +122,7 @@ def pausing(_: Path) -> Work:
 
 
 def importing(folder: Path) -> Work:
-    """`bars import` of one bar more each time."""
+    """`bars import` of one bar more each time; when all days are there, of the same again."""
     (folder / "import.csv").write_text((folder / "C.csv").read_text())
 
     def work() -> None:
