@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import pytest
 
 from forecaster.daemon.serve import _end
 from forecaster.ledger import open_ledger
-from forecaster.ledger.claim import claim, holder
+from forecaster.ledger.claim import Claim, claim, holder
 from forecaster.ledger.pulse import read_pulse
 
 from .markets import BEGINNING, Markets, Templates, fake_clock
 from .nursery import Nursery, until
-from .simulator import MINUTE, desk_in, messages
+from .simulator import MINUTE, Desk, desk_in, messages
 
 MANY = 50
 
@@ -142,60 +143,57 @@ def test_on_postgresql_it_is_alone_as_well(
     assert following.returncode == 0
 
 
-def test_who_has_lost_the_lock_begins_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A mind that is alone, as it believes: nothing keeps others out any more."""
+    with desk_in(tmp_path) as found, alone(found, "daemon") as held:
+        found.watch.renew = held.renew
+        (lock,) = tmp_path.glob("*.daemon.lock")
+        lock.unlink()
+        yield found
+
+
+def alone(desk: Desk, what: str) -> AbstractContextManager[Claim]:
+    """Hold the lock that its database's only daemon has."""
+    return claim(desk.watch.settings.database_url(), "daemon", what=what, wait=False)
+
+
+def test_who_has_lost_the_lock_begins_nothing(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """While another daemon has it a tick fails, is told of once, and says nothing of this one."""
-    with desk_in(tmp_path) as desk:
-        url = desk.watch.settings.database_url()
-        with claim(url, "daemon", what="daemon", wait=False) as alone:
-            desk.watch.renew = alone.renew
-            (lock,) = tmp_path.glob("*.daemon.lock")
-            lock.unlink()
-            with claim(url, "daemon", what="another", wait=False):
-                assert [desk.tick(MINUTE) for _ in range(3)] == [False] * 3
-                assert read_pulse(desk.ledger) is None
-            assert desk.started == []
-            assert desk.history() == []
-            (told,) = messages(caplog)
-            assert "already: process" in told
-            assert "(another, since " in told
-            assert desk.tick(MINUTE)
-            assert len(desk.started) == 1
-            assert desk.problem() == ""
+    with alone(desk, "another"):
+        assert [desk.tick(MINUTE) for _ in range(3)] == [False] * 3
+        assert read_pulse(desk.ledger) is None
+    assert desk.started == []
+    assert desk.history() == []
+    (told,) = messages(caplog)
+    assert "already: process" in told
+    assert "(another, since " in told
+    assert desk.tick(MINUTE)
+    assert len(desk.started) == 1
+    assert desk.problem() == ""
 
 
 def test_who_has_lost_the_lock_ends_without_a_word(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The daemon that has it now is not said to have stopped, nor its work to be broken off."""
-    with desk_in(tmp_path) as first:
-        url = first.watch.settings.database_url()
-        with claim(url, "daemon", what="daemon", wait=False) as alone:
-            first.watch.renew = alone.renew
-            first.tick()
-            (lock,) = tmp_path.glob("*.daemon.lock")
-            lock.unlink()
-            with claim(url, "daemon", what="another", wait=False):
-                first.attempt()
-                _end(first.watch)
-                assert "already: process" in messages(caplog)[-1]
-                assert [one["state"] for one in first.history()] == ["running"]
-                pulse = read_pulse(first.ledger)
-                assert pulse is not None
-                assert pulse.stopped_at is None
+    desk.tick()
+    (lock,) = desk.folder.glob("*.daemon.lock")
+    lock.unlink()
+    with alone(desk, "another"):
+        desk.attempt()
+        _end(desk.watch)
+        assert "already: process" in messages(caplog)[-1]
+        assert [one["state"] for one in desk.history()] == ["running"]
+        pulse = read_pulse(desk.ledger)
+        assert pulse is not None
+        assert pulse.stopped_at is None
 
 
-def test_who_has_lost_the_lock_takes_it_again(tmp_path: Path) -> None:
+def test_who_has_lost_the_lock_takes_it_again(desk: Desk) -> None:
     """A daemon whose lock file was removed goes on, and is alone from its next tick."""
-    with desk_in(tmp_path) as desk:
-        url = desk.watch.settings.database_url()
-        with claim(url, "daemon", what="daemon", wait=False) as alone:
-            desk.watch.renew = alone.renew
-            (lock,) = tmp_path.glob("*.daemon.lock")
-            lock.unlink()
-            assert desk.tick()
-            assert len(desk.started) == 1
-            found = holder(url, "daemon")
-            assert found is not None
-            assert found.pid == os.getpid()
+    assert desk.tick()
+    assert len(desk.started) == 1
+    found = holder(desk.watch.settings.database_url(), "daemon")
+    assert found is not None
+    assert found.pid == os.getpid()
